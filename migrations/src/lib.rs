@@ -1,0 +1,1 @@
+//! Database migrations: one module and one Migrator per service.

@@ -1,0 +1,1 @@
+//! GraphiQL, embedded and served without the internet.

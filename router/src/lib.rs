@@ -1,0 +1,1 @@
+//! The federation router: composition, planning and execution of GraphQL operations.

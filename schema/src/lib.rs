@@ -1,0 +1,1 @@
+//! The contract between services: event types and their envelope.

@@ -1,0 +1,2 @@
+//! The `hansa` binary.
+fn main() {}
