@@ -1,1 +1,13 @@
-//! The contract between services: event types and their envelope.
+//! The contract between services: event types, their envelope, and the AsyncAPI document made from them.
+//!
+//! A module per publisher. Consumers depend on these types only, never on the publisher's crate. Fields may be added;
+//! a field that consumers read is never removed or given another meaning: a new event type is published instead.
+
+mod asyncapi;
+mod envelope;
+pub mod mail;
+pub mod posts;
+pub mod users;
+
+pub use asyncapi::asyncapi;
+pub use envelope::{Envelope, Event};

@@ -1,0 +1,172 @@
+//! The check of one token.
+
+use crate::{Claims, Error, Revocations};
+use arc_swap::ArcSwap;
+use futures::future::BoxFuture;
+use jsonwebtoken::{Algorithm, DecodingKey, Validation, errors::ErrorKind, jwk::JwkSet};
+use serde::{Deserialize, Serialize};
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use tokio::sync::Mutex;
+
+/// Reads the issuer's current keys, by HTTP or by a call within the process.
+pub type FetchKeys = Arc<dyn Fn() -> BoxFuture<'static, Result<JwkSet, String>> + Send + Sync>;
+
+/// Keys are fetched again at this age even when every `kid` is known, so that a withdrawn key stops working.
+const MAX_KEY_AGE: Duration = Duration::from_secs(300);
+/// An unknown `kid` triggers a fetch, but a flood of forged ones does not become a flood of fetches.
+const MIN_FETCH_INTERVAL: Duration = Duration::from_secs(1);
+/// A longer token is refused unread.
+const MAX_TOKEN_LENGTH: usize = 8 * 1024;
+/// Verified tokens that are remembered.
+const CACHED_TOKENS: u64 = 100_000;
+
+/// What is accepted.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// The `iss` that tokens must carry.
+    pub issuer: String,
+    /// The `aud` that tokens must carry.
+    pub audience: String,
+    /// Accepted signature algorithms. `none` cannot be expressed.
+    pub algorithms: Vec<Algorithm>,
+    /// Tolerated difference between clocks, in seconds.
+    pub leeway_seconds: u64,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            issuer: "hansa".into(),
+            audience: "hansa".into(),
+            algorithms: vec![Algorithm::EdDSA],
+            leeway_seconds: 5,
+        }
+    }
+}
+
+struct Keys {
+    by_id: HashMap<String, DecodingKey>,
+    fetched: Option<Instant>,
+}
+
+/// Checks access tokens: signature, algorithm, issuer, audience, expiry, revocation.
+pub struct Verifier {
+    config: Config,
+    fetch: FetchKeys,
+    keys: ArcSwap<Keys>,
+    fetching: Mutex<Option<Instant>>,
+    verified: moka::future::Cache<Box<str>, Arc<Claims>>,
+    revocations: Arc<Revocations>,
+}
+
+impl std::fmt::Debug for Verifier {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Verifier").field("config", &self.config).finish_non_exhaustive()
+    }
+}
+
+impl Verifier {
+    /// A verifier that reads keys by `fetch` when it first needs them.
+    pub fn new(config: Config, fetch: FetchKeys, revocations: Arc<Revocations>) -> Self {
+        Self {
+            config,
+            fetch,
+            keys: ArcSwap::from_pointee(Keys { by_id: HashMap::new(), fetched: None }),
+            fetching: Mutex::new(None),
+            verified: moka::future::Cache::builder().max_capacity(CACHED_TOKENS).time_to_live(MAX_KEY_AGE).build(),
+            revocations,
+        }
+    }
+
+    /// The sessions whose tokens are refused.
+    pub fn revocations(&self) -> &Arc<Revocations> {
+        &self.revocations
+    }
+
+    /// Checks `token` and returns what it says.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`], [`Error::Expired`], [`Error::Revoked`]; [`Error::KeysUnavailable`] when its key could not
+    /// be looked up.
+    pub async fn verify(&self, token: &str) -> Result<Arc<Claims>, Error> {
+        let claims = match self.verified.get(token).await {
+            Some(claims) => claims,
+            None => {
+                let claims = Arc::new(self.check_signature(token).await?);
+                self.verified.insert(token.into(), claims.clone()).await;
+                claims
+            }
+        };
+        if claims.exp + self.leeway() <= chrono::Utc::now().timestamp() {
+            return Err(Error::Expired);
+        }
+        if self.revocations.is_revoked(&claims.sid) {
+            return Err(Error::Revoked);
+        }
+        Ok(claims)
+    }
+
+    fn leeway(&self) -> i64 {
+        i64::try_from(self.config.leeway_seconds).unwrap_or(0)
+    }
+
+    async fn check_signature(&self, token: &str) -> Result<Claims, Error> {
+        if token.len() > MAX_TOKEN_LENGTH {
+            return Err(Error::Invalid);
+        }
+        let header = jsonwebtoken::decode_header(token).map_err(|_| Error::Invalid)?;
+        if !self.config.algorithms.contains(&header.alg) {
+            return Err(Error::Invalid);
+        }
+        let kid = header.kid.ok_or(Error::Invalid)?;
+        let key = self.key(&kid).await?;
+        // The algorithm is the header's, already held against the allowed ones: a key fits one family only.
+        let mut validation = Validation::new(header.alg);
+        validation.leeway = self.config.leeway_seconds;
+        validation.set_issuer(&[&self.config.issuer]);
+        validation.set_audience(&[&self.config.audience]);
+        validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
+        jsonwebtoken::decode::<Claims>(token, &key, &validation).map(|data| data.claims).map_err(|error| {
+            match error.kind() {
+                ErrorKind::ExpiredSignature => Error::Expired,
+                _ => Error::Invalid,
+            }
+        })
+    }
+
+    async fn key(&self, kid: &str) -> Result<DecodingKey, Error> {
+        let keys = self.keys.load();
+        let is_fresh = keys.fetched.is_some_and(|at| at.elapsed() < MAX_KEY_AGE);
+        if is_fresh && let Some(key) = keys.by_id.get(kid) {
+            return Ok(key.clone());
+        }
+        let fetched = self.refresh().await;
+        let keys = self.keys.load();
+        match keys.by_id.get(kid) {
+            Some(key) => Ok(key.clone()), // an issuer that is down does not lock everybody out
+            None if fetched.is_ok() => Err(Error::Invalid),
+            None => Err(Error::KeysUnavailable),
+        }
+    }
+
+    async fn refresh(&self) -> Result<(), ()> {
+        let mut last = self.fetching.lock().await;
+        if last.is_some_and(|at| at.elapsed() < MIN_FETCH_INTERVAL) {
+            return if self.keys.load().fetched.is_some() { Ok(()) } else { Err(()) };
+        }
+        *last = Some(Instant::now());
+        let set = (self.fetch)().await.map_err(|error| tracing::warn!(%error, "signing keys could not be fetched"))?;
+        let by_id = set
+            .keys
+            .iter()
+            .filter_map(|jwk| Some((jwk.common.key_id.clone()?, DecodingKey::from_jwk(jwk).ok()?)))
+            .collect();
+        self.keys.store(Arc::new(Keys { by_id, fetched: Some(Instant::now()) }));
+        Ok(())
+    }
+}
