@@ -1,0 +1,51 @@
+use crate::shared;
+use sea_orm_migration::{prelude::*, schema::*};
+
+#[derive(DeriveMigrationName)]
+pub struct Migration;
+
+#[async_trait::async_trait]
+impl MigrationTrait for Migration {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        shared::create_outbox(manager).await?;
+        shared::create_inbox(manager).await?;
+        shared::create_lease(manager).await?;
+        shared::create_streams(manager).await?;
+        manager
+            .create_table(
+                Table::create()
+                    .table("notification")
+                    .col(uuid("id").primary_key())
+                    .col(uuid("recipient_id"))
+                    .col(string("kind"))
+                    .col(string("title"))
+                    .col(text_null("body"))
+                    .col(uuid_null("actor_id"))
+                    .col(integer("count").default(1))
+                    .col(timestamp_with_time_zone("created_at"))
+                    .col(timestamp_with_time_zone_null("read_at"))
+                    .to_owned(),
+            )
+            .await?;
+        manager
+            .create_index(
+                Index::create()
+                    .name("notification_recipient_id_id")
+                    .table("notification")
+                    .col("recipient_id")
+                    .col("id")
+                    .to_owned(),
+            )
+            .await?;
+        manager
+            .create_index(
+                Index::create()
+                    .name("notification_recipient_id_read_at")
+                    .table("notification")
+                    .col("recipient_id")
+                    .col("read_at")
+                    .to_owned(),
+            )
+            .await
+    }
+}
