@@ -1,1 +1,28 @@
-//! What at least three subgraphs need.
+//! What at least three subgraphs need: the frame that a service is built in.
+//!
+//! [`serve`] answers GraphQL over HTTP for a subgraph, [`viewer`] says who asks, [`codes`] what can be answered when it
+//! goes wrong, [`ids`] and [`paging`] shape the API. [`database`], [`outbox`], [`consumer`], [`bus`], [`idempotency`]
+//! and [`lease`] hold the guarantees of storage and events; [`streams`] and [`signals`] those of live data.
+
+pub mod bus;
+pub mod clock;
+pub mod codes;
+pub mod consumer;
+pub mod database;
+pub mod error;
+pub mod idempotency;
+pub mod ids;
+pub mod lease;
+pub mod outbox;
+pub mod paging;
+pub mod role;
+pub mod serve;
+pub mod signals;
+pub mod streams;
+pub mod testing;
+pub mod viewer;
+
+pub use clock::Clock;
+pub use error::Error;
+pub use role::{Deps, Role};
+pub use viewer::Viewer;

@@ -1,0 +1,130 @@
+//! What clients are told when something goes wrong: coded errors, and `userErrors` of mutations.
+
+use async_graphql::{Enum, ErrorExtensionValues, SimpleObject};
+
+/// `extensions.code` of a top-level error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Code {
+    /// The field needs a signed-in caller.
+    Unauthenticated,
+    /// The caller may not do this.
+    Forbidden,
+    /// An argument has an impossible value.
+    BadUserInput,
+    /// A fault of the server; details are in its log only.
+    Internal,
+}
+
+impl Code {
+    /// The code as clients read it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Unauthenticated => "UNAUTHENTICATED",
+            Self::Forbidden => "FORBIDDEN",
+            Self::BadUserInput => "BAD_USER_INPUT",
+            Self::Internal => "INTERNAL",
+        }
+    }
+
+    /// A GraphQL error with this code.
+    pub fn error(self, message: impl Into<String>) -> async_graphql::Error {
+        let mut error = async_graphql::Error::new(message);
+        error.extensions.get_or_insert_with(ErrorExtensionValues::default).set("code", self.as_str());
+        error
+    }
+}
+
+/// Why a mutation was refused; machine-readable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Enum)]
+pub enum UserErrorCode {
+    /// A required value is empty.
+    Blank,
+    /// The value does not have the required form.
+    Invalid,
+    /// The value is longer than allowed.
+    TooLong,
+    /// Somebody else has this value already.
+    Taken,
+    /// What the input refers to does not exist, or the caller may not see it.
+    NotFound,
+    /// The caller may not do this.
+    Forbidden,
+    /// Another change got in between.
+    Conflict,
+    /// The object is not in a state that allows this.
+    InvalidState,
+    /// A quota is used up.
+    LimitExceeded,
+    /// The object has changed since the caller read it.
+    Stale,
+    /// The idempotency key was used with another input.
+    IdempotencyKeyReused,
+    /// Login or password is wrong.
+    InvalidCredentials,
+    /// The account is locked.
+    AccountLocked,
+    /// The token is unknown or was used already.
+    TokenInvalid,
+    /// The token has expired.
+    TokenExpired,
+    /// An administrator's account cannot be deleted.
+    CannotDeleteAdmin,
+}
+
+/// A business failure of a mutation: nothing was changed.
+#[derive(Clone, Debug, PartialEq, Eq, SimpleObject)]
+#[graphql(shareable)]
+pub struct UserError {
+    /// Why, for programs.
+    pub code: UserErrorCode,
+    /// Why, for people; in English.
+    pub message: String,
+    /// Path of the input that caused it, from the mutation's arguments; null when it is not one input's fault.
+    pub field: Option<Vec<String>>,
+}
+
+impl UserError {
+    /// A failure caused by the input at `field`, a path such as `["input", "email"]`.
+    pub fn at(code: UserErrorCode, field: &[&str], message: impl Into<String>) -> Self {
+        let field = (!field.is_empty()).then(|| field.iter().map(|&name| name.to_owned()).collect());
+        Self { code, message: message.into(), field }
+    }
+}
+
+/// How a service function refuses: every subgraph's error enum converts into this.
+#[derive(Debug)]
+pub enum Rejection {
+    /// Business failures, for `userErrors`.
+    User(Vec<UserError>),
+    /// A coded error at the top level.
+    Coded(Code, String),
+    /// A fault; logged, never shown.
+    Fault(Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl From<Rejection> for async_graphql::Error {
+    fn from(rejection: Rejection) -> Self {
+        match rejection {
+            Rejection::Coded(code, message) => code.error(message),
+            // Only a query can get here with user errors: its argument is at fault.
+            Rejection::User(errors) => Code::BadUserInput
+                .error(errors.into_iter().map(|error| error.message).collect::<Vec<_>>().join("; ")),
+            Rejection::Fault(fault) => {
+                tracing::error!(error = %fault, "internal error");
+                Code::Internal.error("internal error")
+            }
+        }
+    }
+}
+
+/// Splits a mutation's result into its payload's value and `userErrors`.
+///
+/// # Errors
+/// Whatever is not a business failure, as a top-level error.
+pub fn payload<T, E: Into<Rejection>>(result: Result<T, E>) -> async_graphql::Result<(Option<T>, Vec<UserError>)> {
+    match result.map_err(Into::into) {
+        Ok(value) => Ok((Some(value), Vec::new())),
+        Err(Rejection::User(errors)) => Ok((None, errors)),
+        Err(rejection) => Err(rejection.into()),
+    }
+}

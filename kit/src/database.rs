@@ -1,0 +1,84 @@
+//! A service's own database: SQLite or Postgres, by its URL.
+
+use crate::Error;
+use sea_orm::{
+    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr,
+    SqliteTransactionMode, TransactionOptions, TransactionTrait,
+};
+use sea_orm_migration::MigratorTrait;
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// How to reach a database.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// `sqlite://PATH?mode=rwc` or `postgres://USER:PASSWORD@HOST/DATABASE`.
+    pub url: String,
+    /// Most connections that one replica opens.
+    pub max_connections: u32,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self { url: String::new(), max_connections: 10 }
+    }
+}
+
+/// Opens a pool of connections.
+///
+/// # Errors
+/// When the database cannot be reached.
+pub async fn connect(config: &Config) -> Result<DatabaseConnection, Error> {
+    connect_in_schema(config, None).await
+}
+
+/// Opens a pool whose unqualified names mean one Postgres schema.
+pub(crate) async fn connect_in_schema(config: &Config, schema: Option<&str>) -> Result<DatabaseConnection, Error> {
+    let mut options = ConnectOptions::new(config.url.clone());
+    options
+        .max_connections(config.max_connections)
+        .connect_timeout(Duration::from_secs(5))
+        .acquire_timeout(Duration::from_secs(10))
+        .sqlx_logging(false);
+    if let Some(schema) = schema {
+        options.set_schema_search_path(schema);
+    }
+    options.map_sqlx_sqlite_opts(|sqlite| {
+        sqlite
+            .foreign_keys(true)
+            .journal_mode(sea_orm::sqlx::sqlite::SqliteJournalMode::Wal)
+            .synchronous(sea_orm::sqlx::sqlite::SqliteSynchronous::Normal)
+            .busy_timeout(Duration::from_secs(10))
+    });
+    Ok(Database::connect(options).await?)
+}
+
+/// Brings the schema up to date. Several replicas may do so at once: Postgres lets one after the other.
+///
+/// # Errors
+/// When a migration fails; it is rolled back where the database can.
+pub async fn migrate<M: MigratorTrait>(database: &DatabaseConnection) -> Result<(), Error> {
+    if database.get_database_backend() != DbBackend::Postgres {
+        return Ok(M::up(database, None).await?);
+    }
+    // Held on a connection of its own until this transaction ends.
+    let guard = database.begin().await?;
+    guard.execute_unprepared("SELECT pg_advisory_xact_lock(hashtext('hansa.migrations.' || current_schema()))").await?;
+    M::up(database, None).await?;
+    Ok(guard.commit().await?)
+}
+
+/// Begins a transaction that is going to write. SQLite takes its write lock now: a read that later wants to write would
+/// otherwise fail at once where another transaction has written in between.
+///
+/// # Errors
+/// When no connection is free in time or the database is locked for too long.
+pub async fn begin(database: &DatabaseConnection) -> Result<DatabaseTransaction, DbErr> {
+    database
+        .begin_with_options(TransactionOptions {
+            sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+            ..TransactionOptions::default()
+        })
+        .await
+}

@@ -1,0 +1,133 @@
+//! The outbox: a change and its event are one transaction; a relay publishes what is committed, in order.
+//!
+//! One relay per service holds a lease, publishes the oldest rows and deletes them once the bus has acknowledged them.
+//! A crash in between publishes them again: consumers deduplicate by the event's id.
+
+use crate::{
+    Clock, Error,
+    bus::{Bus, Record},
+    database, ids, lease,
+};
+use chrono::{DateTime, Utc};
+use hansa_schema::{Envelope, Event};
+use sea_orm::{
+    ActiveValue::{NotSet, Set},
+    ConnectionTrait, DatabaseConnection, QueryOrder, QuerySelect,
+    entity::prelude::*,
+};
+use std::{sync::Arc, time::Duration};
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+mod entity {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "outbox")]
+    pub struct Model {
+        #[sea_orm(primary_key)]
+        pub seq: i64,
+        pub event_id: Uuid,
+        pub topic: String,
+        pub key: String,
+        #[sea_orm(column_type = "Text")]
+        pub payload: String,
+        pub created_at: DateTimeUtc,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+const LEASE: &str = "outbox";
+const BATCH: u64 = 500;
+/// Rows that another replica wrote are found within this time.
+const POLL: Duration = Duration::from_millis(200);
+
+/// A service's outbox: wakes the relay of this process when a transaction has committed.
+#[derive(Clone, Debug, Default)]
+pub struct Outbox {
+    committed: Arc<Notify>,
+}
+
+impl Outbox {
+    /// Says that rows were committed.
+    pub fn wake(&self) {
+        self.committed.notify_one();
+    }
+}
+
+/// Writes an event that happens with this transaction. Call [`Outbox::wake`] after the commit.
+///
+/// # Errors
+/// When the database fails.
+pub async fn write<E: Event, C: ConnectionTrait>(transaction: &C, now: DateTime<Utc>, event: E) -> Result<(), Error> {
+    let envelope = Envelope::new(ids::new(), now, event);
+    let row = entity::ActiveModel {
+        seq: NotSet,
+        event_id: Set(envelope.id),
+        topic: Set(E::TOPIC.to_owned()),
+        key: Set(envelope.subject.clone()),
+        payload: Set(serde_json::to_string(&envelope)?),
+        created_at: Set(now),
+    };
+    entity::Entity::insert(row).exec_without_returning(transaction).await?;
+    Ok(())
+}
+
+/// How many events wait to be published.
+///
+/// # Errors
+/// When the database fails.
+pub async fn depth<C: ConnectionTrait>(database: &C) -> Result<u64, Error> {
+    Ok(entity::Entity::find().count(database).await?)
+}
+
+/// Publishes the outbox until shutdown. Every replica runs this; one of them at a time holds the lease and works.
+pub async fn relay(database: DatabaseConnection, bus: Bus, outbox: Outbox, clock: Clock, shutdown: CancellationToken) {
+    let holder = Uuid::new_v4();
+    while !shutdown.is_cancelled() {
+        match relay_batch(&database, &bus, holder, &clock).await {
+            Ok(BATCH) => continue,
+            Ok(_) => {}
+            Err(error) => tracing::warn!(%error, "the outbox could not be relayed; will try again"),
+        }
+        tokio::select! {
+            () = outbox.committed.notified() => {}
+            () = tokio::time::sleep(POLL) => {}
+            () = shutdown.cancelled() => {}
+        }
+    }
+    if let Err(error) = lease::release(&database, LEASE, holder).await {
+        tracing::debug!(%error, "the outbox lease could not be released; it will expire");
+    }
+}
+
+/// Publishes at most [`BATCH`] rows and returns how many it was.
+async fn relay_batch(database: &DatabaseConnection, bus: &Bus, holder: Uuid, clock: &Clock) -> Result<u64, Error> {
+    let rows = entity::Entity::find().order_by_asc(entity::Column::Seq).limit(BATCH).all(database).await?;
+    if rows.is_empty() || !lease::acquire(database, LEASE, holder, clock.now()).await? {
+        return Ok(0);
+    }
+    let mut published = Vec::with_capacity(rows.len());
+    let mut topics: Vec<(String, Vec<Record>)> = Vec::new();
+    for row in rows {
+        published.push(row.seq);
+        let record = Record { key: row.key, payload: row.payload.into_bytes() };
+        match topics.iter_mut().find(|(topic, _)| *topic == row.topic) {
+            Some((_, records)) => records.push(record),
+            None => topics.push((row.topic, vec![record])),
+        }
+    }
+    for (topic, records) in topics {
+        bus.publish(&topic, records).await?;
+    }
+    let count = published.len() as u64;
+    let transaction = database::begin(database).await?;
+    entity::Entity::delete_many().filter(entity::Column::Seq.is_in(published)).exec(&transaction).await?;
+    transaction.commit().await?;
+    metrics::counter!("hansa_outbox_published_total").increment(count);
+    Ok(count)
+}

@@ -1,0 +1,53 @@
+//! A role: what one service brings into a process.
+
+use crate::{Clock, bus::Bus, signals::Signals};
+use futures::future::BoxFuture;
+use hansa_token::Verifier;
+use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
+
+/// What every role is given.
+#[derive(Clone, Debug)]
+pub struct Deps {
+    /// Where events go and come from.
+    pub bus: Bus,
+    /// Live signals.
+    pub signals: Signals,
+    /// Checks access tokens.
+    pub verifier: Arc<Verifier>,
+    /// The time.
+    pub clock: Clock,
+    /// Cancelled when the process is to end.
+    pub shutdown: CancellationToken,
+}
+
+/// A service, built and ready to run.
+pub struct Role {
+    /// Its name: subgraph name and path prefix.
+    pub name: &'static str,
+    /// What it serves, without the prefix.
+    pub routes: axum::Router,
+    /// What runs beside: relay, consumers, workers. Each ends at shutdown and not before.
+    pub tasks: Vec<Task>,
+}
+
+/// A background task of a role.
+pub struct Task {
+    /// For logs.
+    pub name: &'static str,
+    /// The work.
+    pub work: BoxFuture<'static, ()>,
+}
+
+impl Task {
+    /// A named task.
+    pub fn new(name: &'static str, work: impl Future<Output = ()> + Send + 'static) -> Self {
+        Self { name, work: Box::pin(work) }
+    }
+}
+
+impl std::fmt::Debug for Role {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Role").field("name", &self.name).finish_non_exhaustive()
+    }
+}

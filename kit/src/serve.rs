@@ -1,0 +1,153 @@
+//! A subgraph over HTTP: `POST /graphql`, answers as JSON or, for subscriptions, as a stream of events (graphql-sse,
+//! distinct connections mode), and `GET /health`.
+//!
+//! The access token is checked here again, whoever sent the request.
+
+use crate::{
+    codes::Code,
+    viewer::{Client, Viewer},
+};
+use async_graphql::{ObjectType, Request, Response, Schema, ServerError, SubscriptionType};
+use axum::{
+    Json, Router,
+    body::Bytes,
+    extract::{DefaultBodyLimit, State},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    response::{
+        IntoResponse, Response as HttpResponse, Sse,
+        sse::{Event, KeepAlive},
+    },
+    routing::{get, post},
+};
+use chrono::{DateTime, Utc};
+use futures::{Stream, StreamExt};
+use hansa_token::Verifier;
+use std::{convert::Infallible, sync::Arc, time::Duration};
+use tokio_util::sync::CancellationToken;
+
+/// Largest request body, in bytes.
+const MAX_BODY: usize = 2 * 1024 * 1024;
+/// A subgraph that is reached directly answers no deeper operation. The router's entity fetches are shallow.
+pub const MAX_DEPTH: usize = 25;
+/// Nor a wider one.
+pub const MAX_COMPLEXITY: usize = 20_000;
+const MAX_USER_AGENT: usize = 255;
+const HEARTBEAT: Duration = Duration::from_secs(12);
+const RESPONSE_TYPE: HeaderValue = HeaderValue::from_static("application/graphql-response+json");
+
+struct Endpoint<Q, M, S> {
+    schema: Schema<Q, M, S>,
+    verifier: Arc<Verifier>,
+    shutdown: CancellationToken,
+}
+
+/// The routes of a subgraph.
+pub fn routes<Q, M, S>(schema: Schema<Q, M, S>, verifier: Arc<Verifier>, shutdown: CancellationToken) -> Router
+where
+    Q: ObjectType + 'static,
+    M: ObjectType + 'static,
+    S: SubscriptionType + 'static,
+{
+    Router::new()
+        .route("/graphql", post(graphql::<Q, M, S>))
+        .route("/health", get(|| async { Json(serde_json::json!({ "status": "ok" })) }))
+        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .with_state(Arc::new(Endpoint { schema, verifier, shutdown }))
+}
+
+async fn graphql<Q, M, S>(
+    State(endpoint): State<Arc<Endpoint<Q, M, S>>>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> HttpResponse
+where
+    Q: ObjectType + 'static,
+    M: ObjectType + 'static,
+    S: SubscriptionType + 'static,
+{
+    let viewer = match viewer(&endpoint.verifier, &headers).await {
+        Ok(viewer) => viewer,
+        Err(error) => return refuse(&error),
+    };
+    let request = match serde_json::from_slice::<Request>(&body) {
+        Ok(request) => request,
+        Err(error) => {
+            return answer(StatusCode::BAD_REQUEST, coded(Code::BadUserInput.as_str(), &format!("bad request: {error}")));
+        }
+    };
+    let identity = viewer.identity().cloned();
+    let request = request.data(viewer).data(client(&headers));
+    if wants_stream(&headers) {
+        let results = endpoint.schema.execute_stream(request);
+        let until = until(endpoint.verifier.clone(), identity, endpoint.shutdown.clone());
+        return sse(results.take_until(until)).into_response();
+    }
+    answer(StatusCode::OK, endpoint.schema.execute(request).await)
+}
+
+async fn viewer(verifier: &Verifier, headers: &HeaderMap) -> Result<Viewer, hansa_token::Error> {
+    let Some(value) = headers.get(header::AUTHORIZATION) else { return Ok(Viewer::Anonymous) };
+    let token = value
+        .to_str()
+        .ok()
+        .and_then(|value| value.split_once(' '))
+        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
+        .map(|(_, token)| token.trim())
+        .ok_or(hansa_token::Error::Invalid)?;
+    Viewer::of(verifier.verify(token).await?).ok_or(hansa_token::Error::Invalid)
+}
+
+fn client(headers: &HeaderMap) -> Client {
+    let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
+    Client {
+        user_agent: text("user-agent").map(|agent| agent.chars().take(MAX_USER_AGENT).collect()),
+        ip_address: text("x-forwarded-for")
+            .and_then(|chain| chain.split(',').next())
+            .and_then(|address| address.trim().parse::<std::net::IpAddr>().ok())
+            .map(|address| address.to_string()),
+    }
+}
+
+fn wants_stream(headers: &HeaderMap) -> bool {
+    let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
+    accept.is_some_and(|accept| accept.contains("text/event-stream"))
+}
+
+/// Completes when a stream has to end: its session is revoked, its token expires, the process shuts down.
+async fn until(verifier: Arc<Verifier>, identity: Option<crate::viewer::Identity>, shutdown: CancellationToken) {
+    let Some(identity) = identity else { return shutdown.cancelled().await };
+    let expires = DateTime::from_timestamp(identity.claims.exp, 0).unwrap_or(DateTime::<Utc>::MAX_UTC);
+    let remaining = (expires - Utc::now()).to_std().unwrap_or_default();
+    tokio::select! {
+        () = tokio::time::sleep(remaining) => {}
+        () = verifier.revocations().revoked(&identity.claims.sid) => {}
+        () = shutdown.cancelled() => {}
+    }
+}
+
+fn sse(results: impl Stream<Item = Response> + Send + 'static) -> impl IntoResponse {
+    let next = results.map(|result| {
+        let data = serde_json::to_string(&result).unwrap_or_default();
+        Event::default().event("next").data(data)
+    });
+    let complete = futures::stream::once(async { Event::default().event("complete").data("") });
+    Sse::new(next.chain(complete).map(Ok::<_, Infallible>)).keep_alive(KeepAlive::new().interval(HEARTBEAT))
+}
+
+fn coded(code: &str, message: &str) -> Response {
+    let mut error = ServerError::new(message, None);
+    error.extensions.get_or_insert_default().set("code", code);
+    Response::from_errors(vec![error])
+}
+
+fn refuse(error: &hansa_token::Error) -> HttpResponse {
+    let status = match error {
+        hansa_token::Error::KeysUnavailable => StatusCode::SERVICE_UNAVAILABLE,
+        _ => StatusCode::UNAUTHORIZED,
+    };
+    answer(status, coded(error.code(), &error.to_string()))
+}
+
+fn answer(status: StatusCode, response: Response) -> HttpResponse {
+    (status, [(header::CONTENT_TYPE, RESPONSE_TYPE)], Json(response)).into_response()
+}

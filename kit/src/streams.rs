@@ -1,0 +1,259 @@
+//! Durable streams: per viewer an increasing sequence of rows in the owner's database.
+//!
+//! The event is written in the transaction of the change it tells of. A subscriber reads the rows behind its cursor, then
+//! waits for a signal: no gap, no duplicate, on any replica. What is older than the retention is answered by a gap.
+
+use crate::{Clock, Error, signals::Signals};
+use async_graphql::{
+    Enum, SimpleObject,
+    connection::{CursorType, OpaqueCursor},
+};
+use chrono::{DateTime, Utc};
+use futures::Stream;
+use sea_orm::{
+    ActiveValue::Set,
+    ConnectionTrait, DatabaseConnection, QueryOrder, QuerySelect,
+    entity::prelude::*,
+    sea_query::{Expr, ExprTrait, OnConflict},
+};
+use std::time::Duration;
+
+mod head {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "stream_head")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub stream: String,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub viewer_id: Uuid,
+        pub sequence: i64,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+mod event {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "stream_event")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub stream: String,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub viewer_id: Uuid,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub sequence: i64,
+        #[sea_orm(column_type = "Text")]
+        pub payload: String,
+        pub occurred_at: DateTimeUtc,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// How long events are kept.
+pub const RETENTION: chrono::Duration = chrono::Duration::days(7);
+/// Most events that are kept of one viewer's stream.
+pub const MAX_EVENTS: i64 = 10_000;
+const BATCH: u64 = 100;
+/// A lost signal delays an event by this much at most.
+const POLL: Duration = Duration::from_secs(5);
+
+/// Sent in place of events that are no longer there: read the state again, then go on from `cursor`.
+#[derive(Clone, Debug, PartialEq, Eq, SimpleObject)]
+#[graphql(shareable)]
+pub struct StreamGap {
+    /// Where to go on from.
+    pub cursor: String,
+    /// When the gap was noticed.
+    pub occurred_at: DateTime<Utc>,
+    /// Why events are missing.
+    pub reason: StreamGapReason,
+    /// How many events are missing, if that is known.
+    pub missed_count: Option<i32>,
+}
+
+/// Why a stream has a gap.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
+pub enum StreamGapReason {
+    /// The subscriber did not keep up.
+    SlowConsumer,
+    /// The events are older than they are kept.
+    RetentionExceeded,
+    /// The cursor is of a stream that was started anew.
+    SourceReset,
+}
+
+/// What a subscriber gets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Item {
+    /// One event.
+    Event {
+        /// Its place in the stream, for resuming and for removing duplicates.
+        cursor: String,
+        /// When it happened.
+        occurred_at: DateTime<Utc>,
+        /// What was appended.
+        payload: String,
+    },
+    /// Events are missing.
+    Gap(StreamGap),
+}
+
+/// Appends an event to `viewer`'s `stream` in the transaction of the change. Afterwards the caller sends
+/// [`Signal::News`](crate::signals::Signal::News).
+///
+/// # Errors
+/// When the database fails or the payload cannot be written as JSON.
+pub async fn append<C: ConnectionTrait>(
+    transaction: &C,
+    stream: &str,
+    viewer: Uuid,
+    now: DateTime<Utc>,
+    payload: &impl serde::Serialize,
+) -> Result<(), Error> {
+    // The upsert locks the viewer's row, so that sequences are committed in their order.
+    let head = head::ActiveModel { stream: Set(stream.to_owned()), viewer_id: Set(viewer), sequence: Set(1) };
+    let next = Expr::col((head::Entity, head::Column::Sequence)).add(1);
+    let head = head::Entity::insert(head)
+        .on_conflict(
+            OnConflict::columns([head::Column::Stream, head::Column::ViewerId])
+                .value(head::Column::Sequence, next)
+                .to_owned(),
+        )
+        .exec_with_returning(transaction)
+        .await?;
+    let row = event::ActiveModel {
+        stream: Set(stream.to_owned()),
+        viewer_id: Set(viewer),
+        sequence: Set(head.sequence),
+        payload: Set(serde_json::to_string(payload)?),
+        occurred_at: Set(now),
+    };
+    event::Entity::insert(row).exec_without_returning(transaction).await?;
+    if head.sequence > MAX_EVENTS {
+        of(stream, viewer).filter(event::Column::Sequence.lte(head.sequence - MAX_EVENTS)).exec(transaction).await?;
+    }
+    Ok(())
+}
+
+fn of(stream: &str, viewer: Uuid) -> sea_orm::DeleteMany<event::Entity> {
+    event::Entity::delete_many().filter(event::Column::Stream.eq(stream)).filter(event::Column::ViewerId.eq(viewer))
+}
+
+/// Forgets what is older than [`RETENTION`].
+///
+/// # Errors
+/// When the database fails.
+pub async fn prune<C: ConnectionTrait>(database: &C, now: DateTime<Utc>) -> Result<(), Error> {
+    event::Entity::delete_many().filter(event::Column::OccurredAt.lt(now - RETENTION)).exec(database).await?;
+    Ok(())
+}
+
+/// Erases all of a viewer, whose account is gone.
+///
+/// # Errors
+/// When the database fails.
+pub async fn erase<C: ConnectionTrait>(transaction: &C, viewer: Uuid) -> Result<(), Error> {
+    event::Entity::delete_many().filter(event::Column::ViewerId.eq(viewer)).exec(transaction).await?;
+    head::Entity::delete_many().filter(head::Column::ViewerId.eq(viewer)).exec(transaction).await?;
+    Ok(())
+}
+
+/// Reads the argument `after` of a subscription.
+///
+/// # Errors
+/// `BAD_USER_INPUT` when it is not a cursor.
+pub fn parse_cursor(after: Option<&str>) -> Result<Option<i64>, crate::codes::Rejection> {
+    after.map(|cursor| OpaqueCursor::<i64>::decode_cursor(cursor).map(|cursor| cursor.0)).transpose().map_err(|_| {
+        crate::codes::Rejection::Coded(crate::codes::Code::BadUserInput, "`after` is not a cursor of this stream".into())
+    })
+}
+
+fn cursor(sequence: i64) -> String {
+    OpaqueCursor(sequence).encode_cursor()
+}
+
+/// `viewer`'s `stream` behind `after`, or from now on. Ends only by an error or by being dropped; rows are read as the
+/// subscriber takes them, so that a slow one costs nothing.
+pub fn subscribe(
+    database: DatabaseConnection,
+    signals: Signals,
+    clock: Clock,
+    stream: &'static str,
+    viewer: Uuid,
+    after: Option<i64>,
+) -> impl Stream<Item = Result<Item, Error>> + Send {
+    async_stream::try_stream! {
+        let mut news = signals.news(stream, viewer);
+        let head = last_sequence(&database, stream, viewer).await?;
+        let mut position = after.unwrap_or(head);
+        if position > head {
+            position = head;
+            yield gap(head, clock.now(), StreamGapReason::SourceReset, None);
+        }
+        loop {
+            let rows = event::Entity::find()
+                .filter(event::Column::Stream.eq(stream))
+                .filter(event::Column::ViewerId.eq(viewer))
+                .filter(event::Column::Sequence.gt(position))
+                .order_by_asc(event::Column::Sequence)
+                .limit(BATCH)
+                .all(&database)
+                .await?;
+            let is_last = (rows.len() as u64) < BATCH;
+            // Sequences have no holes: a first row further on, or none before the head, means that rows were pruned.
+            let expected = position + 1;
+            let found = match rows.first() {
+                Some(row) => row.sequence,
+                None => last_sequence(&database, stream, viewer).await? + 1,
+            };
+            if rows.is_empty() && found > expected && any_after(&database, stream, viewer, position).await? {
+                continue; // appended between the two reads
+            }
+            if found > expected {
+                position = found - 1;
+                yield gap(position, clock.now(), StreamGapReason::RetentionExceeded, Some(found - expected));
+            }
+            for row in rows {
+                position = row.sequence;
+                yield Item::Event { cursor: cursor(row.sequence), occurred_at: row.occurred_at, payload: row.payload };
+            }
+            if is_last {
+                tokio::select! {
+                    () = news.wait() => {}
+                    () = tokio::time::sleep(POLL) => {}
+                }
+            }
+        }
+    }
+}
+
+fn gap(position: i64, now: DateTime<Utc>, reason: StreamGapReason, missed: Option<i64>) -> Item {
+    let missed_count = missed.map(|count| i32::try_from(count).unwrap_or(i32::MAX));
+    Item::Gap(StreamGap { cursor: cursor(position), occurred_at: now, reason, missed_count })
+}
+
+async fn last_sequence(database: &DatabaseConnection, stream: &str, viewer: Uuid) -> Result<i64, Error> {
+    let head = head::Entity::find_by_id((stream.to_owned(), viewer)).one(database).await?;
+    Ok(head.map_or(0, |head| head.sequence))
+}
+
+async fn any_after(database: &DatabaseConnection, stream: &str, viewer: Uuid, after: i64) -> Result<bool, Error> {
+    let count = event::Entity::find()
+        .filter(event::Column::Stream.eq(stream))
+        .filter(event::Column::ViewerId.eq(viewer))
+        .filter(event::Column::Sequence.gt(after))
+        .count(database)
+        .await?;
+    Ok(count > 0)
+}
