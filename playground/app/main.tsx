@@ -1,0 +1,36 @@
+import "graphiql/setup-workers/vite";
+import "graphiql/style.css";
+import "@graphiql/plugin-explorer/style.css";
+import "./style.css";
+
+import { explorerPlugin } from "@graphiql/plugin-explorer";
+import { HISTORY_PLUGIN } from "@graphiql/plugin-history";
+import { GraphiQL } from "graphiql";
+import { createRoot } from "react-dom/client";
+
+import { accountPlugin } from "./account";
+import { fetcher } from "./fetcher";
+import welcome from "./welcome.graphql?raw";
+
+const plugins = [accountPlugin, HISTORY_PLUGIN, explorerPlugin()];
+
+const root = document.getElementById("root");
+if (!root) throw new Error("the page has no #root");
+
+createRoot(root).render(
+  <GraphiQL
+    fetcher={fetcher}
+    plugins={plugins}
+    defaultQuery={welcome}
+    defaultEditorToolsVisibility="headers"
+    inputValueDeprecation
+    schemaDescription
+  >
+    <GraphiQL.Logo>
+      <span className="hansa-logo">Hansa</span>
+      <a className="hansa-mail-link" href="/mail" target="_blank" rel="noopener">
+        Mailbox
+      </a>
+    </GraphiQL.Logo>
+  </GraphiQL>,
+);
