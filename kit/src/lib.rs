@@ -16,6 +16,7 @@ pub mod lease;
 pub mod outbox;
 pub mod paging;
 pub mod role;
+pub mod scalars;
 pub mod serve;
 pub mod signals;
 pub mod streams;
