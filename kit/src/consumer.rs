@@ -81,6 +81,16 @@ impl<F> Handler for F where
 {
 }
 
+/// Lets the compiler read a closure as a [`Handler`].
+pub fn handler<F>(handle: F) -> F
+where
+    F: for<'a> Fn(&'a DatabaseTransaction, AnyEvent) -> BoxFuture<'a, Result<Option<AfterCommit>, HandlerError>>
+        + Send
+        + Sync,
+{
+    handle
+}
+
 /// What a consumer works with.
 #[derive(Clone, Debug)]
 pub struct Source {

@@ -40,16 +40,6 @@ impl MigrationTrait for Migration {
             }
             manager.create_index(index).await?;
         }
-        // One row: when the last send ended, over all replicas.
-        manager
-            .create_table(
-                Table::create()
-                    .table("pace")
-                    .col(integer("id").primary_key())
-                    .col(timestamp_with_time_zone("last_sent_at"))
-                    .to_owned(),
-            )
-            .await?;
         // What the embedded mailbox received.
         manager
             .create_table(

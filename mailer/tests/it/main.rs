@@ -1,0 +1,1 @@
+//! The mailer against real databases and a real SMTP session.
