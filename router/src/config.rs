@@ -1,0 +1,75 @@
+//! The router's configuration, a struct per concern. The defaults are safe for production.
+
+use crate::limits::Limits;
+use crate::{supergraph, transport};
+use serde::{Deserialize, Serialize};
+
+/// Everything that can be configured of the router.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// How the supergraph is kept up to date.
+    pub supergraph: supergraph::Config,
+    /// How subgraphs are talked to.
+    pub subgraphs: transport::Config,
+    /// Limits on what a client controls.
+    pub limits: Limits,
+    /// Which other origins browsers may call the API from.
+    pub cors: Cors,
+    /// Protection from requests that a foreign page makes a browser send.
+    pub csrf: Csrf,
+    /// Where the router stands in the network.
+    pub network: Network,
+    /// What helps developers and is off in production.
+    pub debug: Debug,
+}
+
+/// Cross-origin resource sharing (Fetch standard, "HTTP-CORS protocol"). Credentials are never allowed: the API knows no
+/// cookies.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Cors {
+    /// The allowed origins, such as `https://app.example.com`; `*` allows every one. Empty: same origin only.
+    pub origins: Vec<String>,
+    /// How long browsers may remember a preflight, in seconds.
+    pub max_age_seconds: u64,
+}
+
+impl Default for Cors {
+    fn default() -> Self {
+        Self { origins: Vec::new(), max_age_seconds: 7_200 }
+    }
+}
+
+/// Cross-site request forgery: requests that a browser sends across origins without asking first are refused.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Csrf {
+    /// Whether simple requests are refused.
+    pub enabled: bool,
+    /// Headers any of which proves that the request is not a simple one.
+    pub headers: Vec<String>,
+}
+
+impl Default for Csrf {
+    fn default() -> Self {
+        Self { enabled: true, headers: vec!["graphql-require-preflight".into(), "apollo-require-preflight".into()] }
+    }
+}
+
+/// Where the router stands in the network.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Network {
+    /// How many trusted proxies in front append to `X-Forwarded-For`. With 0 the header is ignored and the client is
+    /// whoever opened the connection.
+    pub trusted_proxies: usize,
+}
+
+/// What helps developers and is off in production.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Debug {
+    /// Whether a request with the header `graphql-query-plan: true` gets the query plan in `extensions.queryPlan`.
+    pub query_plan: bool,
+}

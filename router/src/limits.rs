@@ -1,0 +1,103 @@
+//! Limits on what a client controls.
+
+use serde::{Deserialize, Serialize};
+
+/// All limits.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// On one operation.
+    pub operation: Operation,
+    /// On one HTTP request.
+    pub http: Http,
+    /// On live streams: sockets and event streams.
+    pub streams: Streams,
+}
+
+/// Limits on one operation, checked on its document before it is planned.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Operation {
+    /// The most tokens a document may have.
+    pub max_tokens: usize,
+    /// How deep fields may nest, fragments followed; introspection is exempt.
+    pub max_depth: usize,
+    /// The most aliased fields, fragments counted at every use.
+    pub max_aliases: usize,
+    /// The most fields at the root.
+    pub max_root_fields: usize,
+    /// The most fields in all, fragments counted at every use.
+    pub max_fields: usize,
+    /// Whether `__schema` and `__type` may be asked.
+    pub introspection: bool,
+}
+
+impl Default for Operation {
+    fn default() -> Self {
+        Self {
+            max_tokens: 10_000,
+            max_depth: 20,
+            max_aliases: 50,
+            max_root_fields: 20,
+            max_fields: 5_000,
+            introspection: true,
+        }
+    }
+}
+
+/// Limits on one HTTP request.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Http {
+    /// The largest request body, in bytes.
+    pub max_body_bytes: usize,
+    /// The most operations in one batch; 0 refuses batches.
+    pub max_batch: usize,
+    /// How long one operation may take, from its first byte to its answer, in milliseconds. Of a subscription it bounds
+    /// the start.
+    pub timeout_ms: u64,
+}
+
+impl Default for Http {
+    fn default() -> Self {
+        Self { max_body_bytes: 2 << 20, max_batch: 0, timeout_ms: 30_000 }
+    }
+}
+
+/// Limits on live streams. A socket and an event stream count alike.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Streams {
+    /// The most streams that one user may hold open at a time.
+    pub max_per_user: usize,
+    /// The most streams that one client address may hold open at a time.
+    pub max_per_address: usize,
+    /// The most streams in all.
+    pub max_total: usize,
+    /// The most operations that may run on one socket at a time.
+    pub max_operations: usize,
+    /// The largest message that a client may send over a socket, in bytes.
+    pub max_message_bytes: usize,
+    /// How long a socket may take to send `connection_init`, in milliseconds.
+    pub init_timeout_ms: u64,
+    /// After so long without a message the client hears a heartbeat, in milliseconds. A socket that is silent for two
+    /// heartbeats is closed.
+    pub heartbeat_ms: u64,
+    /// How long a client may take to read one message before it is dropped, in milliseconds.
+    pub write_timeout_ms: u64,
+}
+
+impl Default for Streams {
+    fn default() -> Self {
+        Self {
+            max_per_user: 50,
+            max_per_address: 200,
+            max_total: 20_000,
+            max_operations: 100,
+            max_message_bytes: 256 << 10,
+            init_timeout_ms: 5_000,
+            heartbeat_ms: 12_000,
+            write_timeout_ms: 10_000,
+        }
+    }
+}
