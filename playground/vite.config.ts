@@ -14,6 +14,12 @@ export default defineConfig({
     rolldownOptions: {
       // "use client" in libraries says nothing here: there is no server side.
       onLog: (level, log, report) => log.code === "MODULE_LEVEL_DIRECTIVE" || report(level, log),
+      output: {
+        codeSplitting: {
+          // Our own code in a chunk of its own, so that a change of it leaves the large files of dist/ alone.
+          groups: [{ name: "libraries", test: /node_modules\/(?!monaco-|prettier)/ }],
+        },
+      },
     },
   },
   // `npm run dev` in front of a running `hansa`.

@@ -26,9 +26,14 @@ export const fetcher: Fetcher = async (params, options) => {
   return http(params, { ...options, headers: await authorized(headers) });
 };
 
-/** The headers of the editor, and the session's Authorization unless the editor has its own. */
+/** The headers of the editor with Authorization: the editor's own, else the session's. */
 async function authorized(headers: Headers): Promise<Headers> {
-  if (Object.keys(headers).some((name) => name.toLowerCase() === "authorization")) return headers;
+  const own = Object.keys(headers).find((name) => name.toLowerCase() === "authorization");
+  if (own) {
+    // As a header it may be spelt in any case, but connection_init's payload is an object.
+    const { [own]: Authorization = "", ...others } = headers;
+    return { Authorization, ...others };
+  }
   const current = await session.fresh();
   return current ? { Authorization: `Bearer ${current.accessToken}`, ...headers } : headers;
 }

@@ -9,6 +9,7 @@ import { GraphiQL } from "graphiql";
 import { createRoot } from "react-dom/client";
 
 import { accountPlugin } from "./account";
+import { Brand } from "./brand";
 import { fetcher } from "./fetcher";
 import welcome from "./welcome.graphql?raw";
 
@@ -22,15 +23,12 @@ createRoot(root).render(
     fetcher={fetcher}
     plugins={plugins}
     defaultQuery={welcome}
-    defaultEditorToolsVisibility="headers"
+    defaultEditorToolsVisibility={false}
     inputValueDeprecation
     schemaDescription
   >
     <GraphiQL.Logo>
-      <span className="hansa-logo">Hansa</span>
-      <a className="hansa-mail-link" href="/mail" target="_blank" rel="noopener">
-        Mailbox
-      </a>
+      <Brand />
     </GraphiQL.Logo>
   </GraphiQL>,
 );

@@ -39,7 +39,7 @@ interface Tokens {
 
 const STORAGE_KEY = "hansa.session";
 const REFRESH_BEFORE_MS = 30_000;
-const REFRESH_PAUSE_MS = 5_000;
+const REFRESH_PAUSE_MS = 2_000;
 const CLAIM_WAIT_MS = 2_000;
 const TOKENS = "tokens { accessToken accessTokenExpiresAt refreshToken } userErrors { code message }";
 

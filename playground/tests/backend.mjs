@@ -12,7 +12,6 @@ import { WebSocketServer } from "ws";
 const DIST = new URL("../dist/", import.meta.url);
 const POLICY = (await readFile(new URL("../content-security-policy.txt", import.meta.url), "utf8")).trim();
 const TYPES = { ".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml" };
-const LIFETIME_MS = 300_000;
 
 const schema = buildSchema(/* GraphQL */ `
   type Query {
@@ -56,9 +55,9 @@ const schema = buildSchema(/* GraphQL */ `
   type UserError { code: String! message: String! field: [String!] }
 `);
 
-/** Starts the stand-in on a free port of the loopback interface. */
-export async function startBackend() {
-  const world = { accounts: new Map(), access: new Map(), refresh: new Map(), sockets: new Set(), tokens: 0 };
+/** Starts the stand-in on a free port of the loopback interface; access tokens last `lifetimeMs`. */
+export async function startBackend({ lifetimeMs = 300_000 } = {}) {
+  const world = { lifetimeMs, accounts: new Map(), access: new Map(), refresh: new Map(), sockets: new Set(), tokens: 0 };
   const server = createServer((request, response) => {
     serve(world, request, response).catch((error) => response.writeHead(500).end(String(error)));
   });
@@ -93,7 +92,7 @@ function resolvers(world) {
     const serial = ++world.tokens;
     world.access.set(`access-${serial}`, account);
     world.refresh.set(`refresh-${serial}`, account);
-    const accessTokenExpiresAt = new Date(Date.now() + LIFETIME_MS).toISOString();
+    const accessTokenExpiresAt = new Date(Date.now() + world.lifetimeMs).toISOString();
     const tokens = { accessToken: `access-${serial}`, accessTokenExpiresAt, refreshToken: `refresh-${serial}` };
     return { viewer: viewer(account), tokens, userErrors: [] };
   };

@@ -25,7 +25,7 @@ export function launch() {
  * Opens the playground at `url` in a fresh profile. `close()` closes it and asserts that the page asked no other
  * origin for anything, broke no rule of its Content-Security-Policy and threw nothing.
  */
-export async function open(browser, url, { clock = false } = {}) {
+export async function open(browser, url) {
   const origin = new URL(url).origin;
   const offences = [];
   const context = await browser.newContext({ viewport: { width: 1440, height: 900 }, colorScheme: "light" });
@@ -51,7 +51,6 @@ export async function open(browser, url, { clock = false } = {}) {
   page.on("websocket", (socket) => {
     if (new URL(socket.url()).host !== new URL(url).host) offences.push(`socket to ${socket.url()}`);
   });
-  if (clock) await page.clock.install();
   await page.goto(url);
   await page.locator(".graphiql-query-editor .view-lines").waitFor();
   return {
@@ -63,11 +62,23 @@ export async function open(browser, url, { clock = false } = {}) {
   };
 }
 
-/** Replaces the query in the editor, presses the button that executes it and returns nothing: see {@link result}. */
-export async function execute(page, query) {
-  await page.locator(".graphiql-query-editor .view-lines").click();
-  await page.keyboard.press("Control+A");
-  await page.keyboard.insertText(query);
+/** Replaces the content of an editor: `operation.graphql`, `variables.json` or `request-headers.json`. */
+export function write(page, editor, text) {
+  // Typing would close brackets that the text closes too.
+  return page.evaluate(
+    ([editor, text]) => {
+      const models = globalThis.__MONACO.editor.getModels();
+      models.find((model) => model.uri.path.endsWith(editor)).setValue(text);
+    },
+    [editor, text],
+  );
+}
+
+/** Executes a document with the one operation `name`; {@link result} waits for its response. */
+export async function execute(page, name, document) {
+  await write(page, "operation.graphql", document);
+  // The tab takes the operation's name once GraphiQL has parsed the document.
+  await page.getByRole("tab", { name, exact: true }).waitFor();
   await page.getByRole("button", { name: /^Execute query/ }).click();
 }
 
