@@ -6,16 +6,15 @@ pub struct Migration;
 #[async_trait::async_trait]
 impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        // One sequence for all topics: offsets within a topic increase, and have holes.
         manager
             .create_table(
                 Table::create()
                     .table("record")
-                    .col(big_integer("position").auto_increment().primary_key())
+                    .col(big_integer("offset").auto_increment().primary_key())
                     .col(string("topic"))
-                    .col(integer("partition"))
-                    .col(big_integer("offset"))
                     .col(string("key"))
-                    .col(binary("payload"))
+                    .col(ColumnDef::new("payload").blob().not_null())
                     .col(timestamp_with_time_zone("appended_at"))
                     .to_owned(),
             )
@@ -23,23 +22,10 @@ impl MigrationTrait for Migration {
         manager
             .create_index(
                 Index::create()
-                    .name("record_offset")
+                    .name("record_topic")
                     .table("record")
                     .col("topic")
-                    .col("partition")
                     .col("offset")
-                    .unique()
-                    .to_owned(),
-            )
-            .await?;
-        manager
-            .create_table(
-                Table::create()
-                    .table("head")
-                    .col(string("topic"))
-                    .col(integer("partition"))
-                    .col(big_integer("next_offset"))
-                    .primary_key(Index::create().col("topic").col("partition"))
                     .to_owned(),
             )
             .await?;
@@ -49,9 +35,8 @@ impl MigrationTrait for Migration {
                     .table("committed")
                     .col(string("consumer_group"))
                     .col(string("topic"))
-                    .col(integer("partition"))
                     .col(big_integer("next_offset"))
-                    .primary_key(Index::create().col("consumer_group").col("topic").col("partition"))
+                    .primary_key(Index::create().col("consumer_group").col("topic"))
                     .to_owned(),
             )
             .await
