@@ -81,3 +81,12 @@ pub async fn claim<C: ConnectionTrait>(
         .ok_or_else(|| DbErr::RecordNotFound(format!("idempotency key of {scope}")))?;
     Ok(if known.request_hash == request_hash { Claim::Replay(known.entity_id) } else { Claim::Reused })
 }
+
+/// Forgets keys that are older than [`RETENTION`].
+///
+/// # Errors
+/// When the database fails.
+pub async fn prune<C: ConnectionTrait>(database: &C, now: DateTime<Utc>) -> Result<(), crate::Error> {
+    entity::Entity::delete_many().filter(entity::Column::CreatedAt.lt(now - RETENTION)).exec(database).await?;
+    Ok(())
+}

@@ -8,6 +8,7 @@ use crate::{
     bus::{Bus, Record},
     database, ids, lease,
 };
+use backon::{BackoffBuilder, ExponentialBuilder};
 use chrono::{DateTime, Utc};
 use hansa_schema::{Envelope, Event};
 use sea_orm::{
@@ -45,6 +46,7 @@ const LEASE: &str = "outbox";
 const BATCH: u64 = 500;
 /// Rows that another replica wrote are found within this time.
 const POLL: Duration = Duration::from_millis(200);
+const MAX_RETRY_DELAY: Duration = Duration::from_secs(10);
 
 /// A service's outbox: wakes the relay of this process when a transaction has committed.
 #[derive(Clone, Debug, Default)]
@@ -88,15 +90,23 @@ pub async fn depth<C: ConnectionTrait>(database: &C) -> Result<u64, Error> {
 /// Publishes the outbox until shutdown. Every replica runs this; one of them at a time holds the lease and works.
 pub async fn relay(database: DatabaseConnection, bus: Bus, outbox: Outbox, clock: Clock, shutdown: CancellationToken) {
     let holder = Uuid::new_v4();
+    let mut delays = retry_delays();
     while !shutdown.is_cancelled() {
-        match relay_batch(&database, &bus, holder, &clock).await {
+        let pause = match relay_batch(&database, &bus, holder, &clock).await {
             Ok(BATCH) => continue,
-            Ok(_) => {}
-            Err(error) => tracing::warn!(%error, "the outbox could not be relayed; will try again"),
-        }
+            Ok(_) => {
+                delays = retry_delays();
+                POLL
+            }
+            Err(error) => {
+                let delay = delays.next().unwrap_or(MAX_RETRY_DELAY);
+                tracing::warn!(%error, ?delay, "the outbox could not be relayed; will try again");
+                delay
+            }
+        };
         tokio::select! {
             () = outbox.committed.notified() => {}
-            () = tokio::time::sleep(POLL) => {}
+            () = tokio::time::sleep(pause) => {}
             () = shutdown.cancelled() => {}
         }
     }
@@ -105,12 +115,23 @@ pub async fn relay(database: DatabaseConnection, bus: Bus, outbox: Outbox, clock
     }
 }
 
+fn retry_delays() -> backon::ExponentialBackoff {
+    ExponentialBuilder::default()
+        .with_min_delay(POLL)
+        .with_max_delay(MAX_RETRY_DELAY)
+        .with_jitter()
+        .without_max_times()
+        .build()
+}
+
 /// Publishes at most [`BATCH`] rows and returns how many it was.
 async fn relay_batch(database: &DatabaseConnection, bus: &Bus, holder: Uuid, clock: &Clock) -> Result<u64, Error> {
-    let rows = entity::Entity::find().order_by_asc(entity::Column::Seq).limit(BATCH).all(database).await?;
-    if rows.is_empty() || !lease::acquire(database, LEASE, holder, clock.now()).await? {
+    // The lease is taken only when there is work, and the rows are read under it: nobody else is publishing them.
+    let is_empty = oldest(1).one(database).await?.is_none();
+    if is_empty || !lease::acquire(database, LEASE, holder, clock.now()).await? {
         return Ok(0);
     }
+    let rows = oldest(BATCH).all(database).await?;
     let mut published = Vec::with_capacity(rows.len());
     let mut topics: Vec<(String, Vec<Record>)> = Vec::new();
     for row in rows {
@@ -130,4 +151,8 @@ async fn relay_batch(database: &DatabaseConnection, bus: &Bus, holder: Uuid, clo
     transaction.commit().await?;
     metrics::counter!("hansa_outbox_published_total").increment(count);
     Ok(count)
+}
+
+fn oldest(limit: u64) -> Select<entity::Entity> {
+    entity::Entity::find().order_by_asc(entity::Column::Seq).limit(limit)
 }

@@ -1,9 +1,9 @@
 //! A role: what one service brings into a process.
 
-use crate::{Clock, bus::Bus, signals::Signals};
+use crate::{Clock, Error, bus::Bus, signals::Signals};
 use futures::future::BoxFuture;
 use hansa_token::Verifier;
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 use tokio_util::sync::CancellationToken;
 
 /// What every role is given.
@@ -43,6 +43,27 @@ impl Task {
     /// A named task.
     pub fn new(name: &'static str, work: impl Future<Output = ()> + Send + 'static) -> Self {
         Self { name, work: Box::pin(work) }
+    }
+
+    /// Does `work` at once and then every `period` until shutdown. A failure is logged; the next time it may do better.
+    pub fn every<F>(
+        name: &'static str,
+        period: Duration,
+        shutdown: CancellationToken,
+        mut work: impl FnMut() -> F + Send + 'static,
+    ) -> Self
+    where
+        F: Future<Output = Result<(), Error>> + Send,
+    {
+        Self::new(name, async move {
+            let mut ticks = tokio::time::interval(period);
+            ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+            while shutdown.run_until_cancelled(ticks.tick()).await.is_some() {
+                if let Err(error) = work().await {
+                    tracing::warn!(%error, task = name, "a periodic task failed; will try again");
+                }
+            }
+        })
     }
 }
 

@@ -3,7 +3,11 @@
 //! The event is written in the transaction of the change it tells of. A subscriber reads the rows behind its cursor, then
 //! waits for a signal: no gap, no duplicate, on any replica. What is older than the retention is answered by a gap.
 
-use crate::{Clock, Error, signals::Signals};
+use crate::{
+    Clock, Error,
+    codes::{Code, Rejection},
+    signals::Signals,
+};
 use async_graphql::{
     Enum, SimpleObject,
     connection::{CursorType, OpaqueCursor},
@@ -173,10 +177,13 @@ pub async fn erase<C: ConnectionTrait>(transaction: &C, viewer: Uuid) -> Result<
 ///
 /// # Errors
 /// `BAD_USER_INPUT` when it is not a cursor.
-pub fn parse_cursor(after: Option<&str>) -> Result<Option<i64>, crate::codes::Rejection> {
-    after.map(|cursor| OpaqueCursor::<i64>::decode_cursor(cursor).map(|cursor| cursor.0)).transpose().map_err(|_| {
-        crate::codes::Rejection::Coded(crate::codes::Code::BadUserInput, "`after` is not a cursor of this stream".into())
-    })
+pub fn parse_cursor(after: Option<&str>) -> Result<Option<i64>, Rejection> {
+    let decode = |cursor| OpaqueCursor::<i64>::decode_cursor(cursor).ok().map(|cursor| cursor.0).filter(|at| *at >= 0);
+    match after.map(decode) {
+        None => Ok(None),
+        Some(Some(position)) => Ok(Some(position)),
+        Some(None) => Err(Rejection::Coded(Code::BadUserInput, "`after` is not a cursor of this stream".into())),
+    }
 }
 
 fn cursor(sequence: i64) -> String {
@@ -195,13 +202,16 @@ pub fn subscribe(
 ) -> impl Stream<Item = Result<Item, Error>> + Send {
     async_stream::try_stream! {
         let mut news = signals.news(stream, viewer);
-        let head = last_sequence(&database, stream, viewer).await?;
-        let mut position = after.unwrap_or(head);
-        if position > head {
-            position = head;
-            yield gap(head, clock.now(), StreamGapReason::SourceReset, None);
-        }
+        let mut position = match after {
+            Some(position) => position,
+            None => last_sequence(&database, stream, viewer).await?,
+        };
         loop {
+            let head = last_sequence(&database, stream, viewer).await?;
+            if position > head {
+                position = head;
+                yield gap(head, clock.now(), StreamGapReason::SourceReset, None);
+            }
             let rows = event::Entity::find()
                 .filter(event::Column::Stream.eq(stream))
                 .filter(event::Column::ViewerId.eq(viewer))
@@ -212,17 +222,11 @@ pub fn subscribe(
                 .await?;
             let is_last = (rows.len() as u64) < BATCH;
             // Sequences have no holes: a first row further on, or none before the head, means that rows were pruned.
-            let expected = position + 1;
-            let found = match rows.first() {
-                Some(row) => row.sequence,
-                None => last_sequence(&database, stream, viewer).await? + 1,
-            };
-            if rows.is_empty() && found > expected && any_after(&database, stream, viewer, position).await? {
-                continue; // appended between the two reads
-            }
-            if found > expected {
-                position = found - 1;
-                yield gap(position, clock.now(), StreamGapReason::RetentionExceeded, Some(found - expected));
+            let next = rows.first().map_or(head + 1, |row| row.sequence);
+            let missed = next - position - 1;
+            if missed > 0 {
+                position = next - 1;
+                yield gap(position, clock.now(), StreamGapReason::RetentionExceeded, Some(missed));
             }
             for row in rows {
                 position = row.sequence;
@@ -246,14 +250,4 @@ fn gap(position: i64, now: DateTime<Utc>, reason: StreamGapReason, missed: Optio
 async fn last_sequence(database: &DatabaseConnection, stream: &str, viewer: Uuid) -> Result<i64, Error> {
     let head = head::Entity::find_by_id((stream.to_owned(), viewer)).one(database).await?;
     Ok(head.map_or(0, |head| head.sequence))
-}
-
-async fn any_after(database: &DatabaseConnection, stream: &str, viewer: Uuid, after: i64) -> Result<bool, Error> {
-    let count = event::Entity::find()
-        .filter(event::Column::Stream.eq(stream))
-        .filter(event::Column::ViewerId.eq(viewer))
-        .filter(event::Column::Sequence.gt(after))
-        .count(database)
-        .await?;
-    Ok(count > 0)
 }
