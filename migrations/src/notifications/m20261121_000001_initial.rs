@@ -7,9 +7,7 @@ pub struct Migration;
 #[async_trait::async_trait]
 impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        shared::create_outbox(manager).await?;
         shared::create_inbox(manager).await?;
-        shared::create_lease(manager).await?;
         shared::create_streams(manager).await?;
         manager
             .create_table(
@@ -30,20 +28,22 @@ impl MigrationTrait for Migration {
         manager
             .create_index(
                 Index::create()
-                    .name("notification_recipient_id_id")
+                    .name("notification_recipient_id_created_at_id")
                     .table("notification")
                     .col("recipient_id")
+                    .col("created_at")
                     .col("id")
                     .to_owned(),
             )
             .await?;
+        // What is unread is little of what there is, and it is counted all the time.
         manager
             .create_index(
                 Index::create()
-                    .name("notification_recipient_id_read_at")
+                    .name("notification_unread")
                     .table("notification")
                     .col("recipient_id")
-                    .col("read_at")
+                    .and_where(Expr::col("read_at").is_null())
                     .to_owned(),
             )
             .await

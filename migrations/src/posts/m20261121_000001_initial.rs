@@ -20,14 +20,24 @@ impl MigrationTrait for Migration {
                     .col(text("body"))
                     .col(timestamp_with_time_zone("created_at"))
                     .col(timestamp_with_time_zone_null("edited_at"))
+                    // What EDITED_AT sorts by: a post that was never edited counts as edited when it was created.
+                    .col(timestamp_with_time_zone("changed_at").generated(
+                        Func::coalesce([Expr::col("edited_at"), Expr::col("created_at")]),
+                        true,
+                    ))
                     .to_owned(),
             )
             .await?;
-        // Ids are UUIDv7: their order is that of creation.
-        manager
-            .create_index(
-                Index::create().name("post_author_id_id").table("post").col("author_id").col("id").to_owned(),
-            )
-            .await
+        for order in ["created_at", "changed_at"] {
+            let all = format!("post_{order}_id");
+            manager.create_index(Index::create().name(all).table("post").col(order).col("id").to_owned()).await?;
+            let of_author = format!("post_author_id_{order}_id");
+            manager
+                .create_index(
+                    Index::create().name(of_author).table("post").col("author_id").col(order).col("id").to_owned(),
+                )
+                .await?;
+        }
+        Ok(())
     }
 }
