@@ -1,54 +1,102 @@
 //! Runs a plan: fetches, entity calls, merging, null propagation, and the client's JSON.
+//!
+//! Subgraphs' answers are parsed once and borrowed ([`value`]), merged into one tree at the places that the plan names
+//! ([`path`]), and written once in the client's order ([`projection`], [`write`]).
+
+mod failure;
+mod fetch;
+mod path;
+mod plan;
+mod projection;
+mod represent;
+mod response;
+mod subscribe;
+mod value;
+mod write;
+
+pub use plan::Plan;
+pub use projection::Projection;
+pub use subscribe::subscribe;
 
 use crate::error::GraphQLError;
 use crate::operation::{Operation, Variables};
 use crate::request::RequestContext;
 use crate::supergraph::Supergraph;
 use bytes::Bytes;
-use futures::stream::BoxStream;
-use hive_router_query_planner::ast::operation::OperationDefinition;
-use hive_router_query_planner::state::supergraph_state::SupergraphState;
+use failure::{Failure, Failures};
+use fetch::{Execution, Received, State};
 use std::sync::Arc;
 use tokio::time::Instant;
-
-/// What the client's answer looks like, in the client's order, with the types that null propagation needs.
-#[derive(Debug)]
-pub struct Projection {}
-
-impl Projection {
-    /// Compiles the projection of a normalised operation.
-    pub fn compile(_operation: &OperationDefinition, _schema: &SupergraphState) -> Projection {
-        Projection {}
-    }
-}
+use value::{Object, Value, write_plain};
+use write::Writer;
 
 /// A complete answer.
 #[derive(Clone, Debug)]
 pub struct Answer {
     /// `{"data": …, "errors": …}` as JSON.
     pub body: Bytes,
-    /// Whether `data` is present and not null.
+    /// Whether `data` is there and not null.
     pub has_data: bool,
 }
 
-/// Runs a query or mutation until the deadline.
-pub async fn run(
-    _supergraph: &Arc<Supergraph>,
-    _operation: &Operation,
-    _variables: &Variables,
-    _context: &RequestContext,
-    _deadline: Instant,
-) -> Answer {
-    Answer { body: Bytes::from_static(b"{\"data\":null}"), has_data: false }
+impl Answer {
+    /// An answer without data.
+    pub fn failed(errors: &[GraphQLError]) -> Self {
+        let mut body = b"{\"data\":null".to_vec();
+        finish(&mut body, errors);
+        Self { body: body.into(), has_data: false }
+    }
 }
 
-/// Starts a subscription: one answer per event. `deadline` bounds the start only.
-pub async fn subscribe(
-    _supergraph: &Arc<Supergraph>,
-    _operation: &Arc<Operation>,
-    _variables: &Arc<Variables>,
-    _context: &RequestContext,
-    _deadline: Instant,
-) -> Result<BoxStream<'static, Answer>, Vec<GraphQLError>> {
-    Ok(Box::pin(futures::stream::empty()))
+/// Runs a query or mutation. Fetches that have no answer by the deadline fail; the rest of the answer is given.
+pub async fn run(
+    supergraph: &Arc<Supergraph>,
+    operation: &Operation,
+    variables: &Variables,
+    context: &RequestContext,
+    deadline: Instant,
+) -> Answer {
+    let Some(plan) = &operation.plan else {
+        let state = State { data: Value::Object(Object::default()), failures: Failures::default() };
+        return project(supergraph, operation, variables, state);
+    };
+    let received = Received::new(plan);
+    let execution = Execution::new(supergraph, plan, &operation.projection, variables, context, deadline, &received);
+    execution.run(&plan.root).await;
+    project(supergraph, operation, variables, execution.finish())
+}
+
+/// Writes the client's answer.
+fn project(supergraph: &Supergraph, operation: &Operation, variables: &Variables, state: State<'_>) -> Answer {
+    let State { data, mut failures } = state;
+    for denied in operation.denied(variables) {
+        let path = denied.path.clone().unwrap_or_default();
+        let keys = path.iter().filter_map(|element| element.as_str().map(str::to_owned)).collect();
+        failures.push_from(0, Failure::of(denied.clone(), vec![failure::Place::Everywhere(keys)]));
+    }
+    let introspection = operation.introspect(supergraph, variables);
+    let projection = &operation.projection;
+    let mut out = Vec::with_capacity(1024);
+    out.extend_from_slice(b"{\"data\":");
+    let mut writer =
+        Writer { out, variables, failures: &mut failures, introspection: &introspection, path: Vec::new() };
+    let has_data = match &data {
+        Value::Object(object) => writer.object(object, &[&projection.root], Some(&projection.root_type)).is_ok(),
+        _ => false,
+    };
+    let mut body = writer.out;
+    if !has_data {
+        body.extend_from_slice(b"null");
+    }
+    finish(&mut body, &failures.into_errors());
+    Answer { body: body.into(), has_data }
+}
+
+/// Adds the errors, if any, and the closing brace.
+fn finish(body: &mut Vec<u8>, errors: &[GraphQLError]) {
+    if !errors.is_empty() {
+        body.extend_from_slice(b",\"errors\":");
+        write_plain(errors, body);
+    }
+    body.push(b'}');
 }

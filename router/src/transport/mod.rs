@@ -1,9 +1,25 @@
-//! How a subgraph is reached: a call inside the process, or pooled HTTP.
+//! How a subgraph is reached: a call inside the process, or pooled HTTP; with a time limit, bounded retries of queries,
+//! and a circuit breaker.
 
+mod breaker;
+mod events;
+mod share;
+mod wire;
+
+pub use wire::Client;
+
+use backon::{ExponentialBuilder, Retryable};
+use breaker::Breaker;
 use bytes::Bytes;
 use futures::stream::BoxStream;
-use http::HeaderMap;
+use http::{HeaderMap, StatusCode, Uri};
+use std::sync::Arc;
+use std::time::Duration;
 use tokio::time::Instant;
+use wire::Wants;
+
+/// The path of a subgraph whose URL names none.
+const DEFAULT_PATH: &str = "/graphql";
 
 /// Limits on talking to one subgraph.
 #[derive(Clone, Debug, serde::Deserialize, serde::Serialize)]
@@ -11,11 +27,11 @@ use tokio::time::Instant;
 pub struct Config {
     /// How long one fetch may take, retries included, in milliseconds.
     pub timeout_ms: u64,
-    /// The largest answer that is read, in bytes.
+    /// The largest answer, or event of a subscription, that is read, in bytes.
     pub max_response_bytes: usize,
     /// How often a failed query fetch is tried again. Mutations are never retried.
     pub retries: usize,
-    /// After so many failures in a row the subgraph is left alone for a while.
+    /// After so many failures in a row the subgraph is left alone for a while; 0 switches that off.
     pub breaker_failures: u32,
     /// How long it is left alone, in milliseconds; then one fetch tries it.
     pub breaker_open_ms: u64,
@@ -36,25 +52,8 @@ impl Default for Config {
     }
 }
 
-/// A pooled HTTP client, for all subgraphs. Cheap to clone.
-#[derive(Clone)]
-pub struct Client {}
-
-impl Client {
-    /// A client with an empty pool.
-    pub fn new() -> Self {
-        Self {}
-    }
-}
-
-impl Default for Client {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 /// How to reach a subgraph.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub enum Transport {
     /// Its routes are in this process.
     Local(axum::Router),
@@ -63,53 +62,186 @@ pub enum Transport {
 }
 
 /// A subgraph and the way to it.
+#[derive(Debug)]
 pub struct Subgraph {
     /// Its name, as plans call it.
     pub name: String,
     /// Its URL; of a local one only the path matters.
     pub url: String,
+    way: Arc<Way>,
+    in_flight: share::InFlight,
 }
 
-/// Why a fetch gave no answer.
+#[derive(Debug)]
+struct Way {
+    transport: Transport,
+    uri: Uri,
+    breaker: Breaker,
+    config: Config,
+}
+
+/// Why a fetch gave no answer. Its text is for the log, never for clients.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum FetchError {
-    /// The subgraph cannot be reached, or answers nonsense.
+    /// There is no connection, so the request was not sent.
+    #[error("cannot connect: {0}")]
+    Connect(String),
+    /// The request failed on its way, or the answer is not GraphQL.
     #[error("unavailable: {0}")]
     Unavailable(String),
+    /// The answer has a status that is no success and is not GraphQL.
+    #[error("answered with status {0}")]
+    Status(StatusCode),
+    /// The answer is larger than the limit.
+    #[error("the answer is larger than {0} bytes")]
+    TooLarge(usize),
     /// It did not answer in time.
-    #[error("timeout")]
+    #[error("no answer in time")]
     Timeout,
+    /// It failed so often that it is left alone for now.
+    #[error("left alone after too many failures")]
+    LeftAlone,
+}
+
+impl FetchError {
+    /// Whether a query may be tried again.
+    fn is_transient(&self) -> bool {
+        match self {
+            Self::Connect(_) => true,
+            Self::Status(status) => wire::is_overload(*status),
+            Self::Unavailable(_) | Self::TooLarge(_) | Self::Timeout | Self::LeftAlone => false,
+        }
+    }
+
+    /// Whether it counts against the subgraph's health.
+    fn is_ill(&self) -> bool {
+        match self {
+            Self::Connect(_) | Self::Unavailable(_) | Self::Timeout => true,
+            Self::Status(status) => wire::is_overload(*status),
+            Self::TooLarge(_) | Self::LeftAlone => false,
+        }
+    }
 }
 
 impl Subgraph {
-    /// A subgraph at `url` (absolute, http or https; path defaults to `/graphql`).
+    /// A subgraph at `url` (absolute, http or https; its path defaults to `/graphql`).
     pub fn new(
         name: impl Into<String>,
         url: impl Into<String>,
-        _transport: Transport,
-        _config: &Config,
+        transport: Transport,
+        config: &Config,
     ) -> Result<Self, crate::Error> {
-        Ok(Self { name: name.into(), url: url.into() })
+        let (name, url) = (name.into(), url.into());
+        let uri =
+            uri(&url, &transport).map_err(|why| crate::Error::Config(format!("URL of subgraph {name}: {why}")))?;
+        let breaker = Breaker::new(config.breaker_failures, Duration::from_millis(config.breaker_open_ms));
+        let way = Arc::new(Way { transport, uri, breaker, config: config.clone() });
+        Ok(Self { name, url, way, in_flight: share::InFlight::default() })
     }
 
-    /// Sends one GraphQL request; gives the bytes of its JSON answer.
+    /// Sends one GraphQL request; gives the bytes of its JSON answer. `idempotent` requests (queries) are retried when
+    /// the subgraph could not be reached or was overloaded.
     pub async fn fetch(
         &self,
-        _body: Bytes,
-        _headers: &HeaderMap,
-        _idempotent: bool,
-        _deadline: Instant,
+        body: Bytes,
+        headers: &HeaderMap,
+        idempotent: bool,
+        deadline: Instant,
     ) -> Result<Bytes, FetchError> {
-        Err(FetchError::Unavailable("not yet".into()))
+        let started = Instant::now();
+        let deadline = self.bounded(deadline);
+        let outcome = if idempotent && self.way.config.share_in_flight {
+            self.in_flight.join(&self.way, body, headers, deadline).await
+        } else {
+            self.way.fetch(body, headers, idempotent, deadline).await
+        };
+        let code = if outcome.is_ok() { "ok" } else { "error" };
+        metrics::histogram!("router_fetch_duration_seconds", "subgraph" => self.name.clone(), "outcome" => code)
+            .record(started.elapsed().as_secs_f64());
+        outcome
     }
 
-    /// Opens a subscription; gives an `ExecutionResult` (JSON) per event. Dropping the stream ends it upstream.
+    /// Opens a subscription; gives an `ExecutionResult` (JSON) for each event. The deadline bounds the opening only.
+    /// Dropping the stream ends it upstream.
     pub async fn stream(
         &self,
-        _body: Bytes,
-        _headers: &HeaderMap,
-        _deadline: Instant,
+        body: Bytes,
+        headers: &HeaderMap,
+        deadline: Instant,
     ) -> Result<BoxStream<'static, Result<Bytes, FetchError>>, FetchError> {
-        Err(FetchError::Unavailable("not yet".into()))
+        self.way.stream(body, headers, self.bounded(deadline)).await
     }
+
+    fn bounded(&self, deadline: Instant) -> Instant {
+        deadline.min(Instant::now() + Duration::from_millis(self.way.config.timeout_ms))
+    }
+}
+
+impl Way {
+    async fn fetch(
+        &self,
+        body: Bytes,
+        headers: &HeaderMap,
+        idempotent: bool,
+        deadline: Instant,
+    ) -> Result<Bytes, FetchError> {
+        let attempt = || self.attempt(body.clone(), headers, deadline);
+        if !idempotent {
+            return attempt().await;
+        }
+        let pauses = ExponentialBuilder::default()
+            .with_min_delay(Duration::from_millis(20))
+            .with_max_delay(Duration::from_secs(1))
+            .with_jitter()
+            .with_max_times(self.config.retries);
+        let retried = attempt.retry(pauses).when(FetchError::is_transient);
+        tokio::time::timeout_at(deadline, async { retried.await }).await.unwrap_or(Err(FetchError::Timeout))
+    }
+
+    async fn attempt(&self, body: Bytes, headers: &HeaderMap, deadline: Instant) -> Result<Bytes, FetchError> {
+        let permit = self.breaker.admit().ok_or(FetchError::LeftAlone)?;
+        let answer = async {
+            let response = wire::send(&self.transport, &self.uri, headers, body, Wants::Json).await?;
+            wire::read(response, self.config.max_response_bytes).await
+        };
+        let outcome = tokio::time::timeout_at(deadline, answer).await.unwrap_or(Err(FetchError::Timeout));
+        permit.settle(!outcome.as_ref().is_err_and(FetchError::is_ill));
+        outcome
+    }
+
+    async fn stream(
+        &self,
+        body: Bytes,
+        headers: &HeaderMap,
+        deadline: Instant,
+    ) -> Result<BoxStream<'static, Result<Bytes, FetchError>>, FetchError> {
+        let permit = self.breaker.admit().ok_or(FetchError::LeftAlone)?;
+        let opening = wire::send(&self.transport, &self.uri, headers, body, Wants::Events);
+        let outcome = tokio::time::timeout_at(deadline, opening).await.unwrap_or(Err(FetchError::Timeout));
+        permit.settle(!outcome.as_ref().is_err_and(FetchError::is_ill));
+        let response = outcome?;
+        if wire::is_events(response.headers()) {
+            return Ok(events::results(response.into_body(), self.config.max_response_bytes));
+        }
+        // A subgraph that refuses the operation may do so as an ordinary GraphQL answer.
+        let reading = wire::read(response, self.config.max_response_bytes);
+        let answer = tokio::time::timeout_at(deadline, reading).await.unwrap_or(Err(FetchError::Timeout))?;
+        Ok(Box::pin(futures::stream::once(std::future::ready(Ok(answer)))))
+    }
+}
+
+fn uri(url: &str, transport: &Transport) -> Result<Uri, String> {
+    let url = url::Url::parse(url).map_err(|error| error.to_string())?;
+    let path = if matches!(url.path(), "" | "/") { DEFAULT_PATH } else { url.path() };
+    let absolute = match transport {
+        Transport::Local(_) => path.to_owned(),
+        Transport::Http(_) => {
+            if !matches!(url.scheme(), "http" | "https") {
+                return Err(format!("its scheme is {}, not http or https", url.scheme()));
+            }
+            let query = url.query().map(|query| format!("?{query}")).unwrap_or_default();
+            format!("{}://{}{path}{query}", url.scheme(), url.authority())
+        }
+    };
+    absolute.parse().map_err(|error: http::uri::InvalidUri| error.to_string())
 }

@@ -1,0 +1,357 @@
+//! Runs the nodes of a plan: asks subgraphs and merges what they answer.
+
+use super::failure::{Failure, Failures, Place, Reported, unavailable, visible};
+use super::path::{Element, Path, to_json};
+use super::plan::{Entities, Fetch, Node, Plan, Rename, Target};
+use super::projection::Projection;
+use super::response::{self, Response};
+use super::value::{self, Object, Value, write_plain};
+use crate::operation::Variables;
+use crate::request::RequestContext;
+use crate::supergraph::Supergraph;
+use crate::transport::FetchError;
+use bytes::Bytes;
+use futures::future::{BoxFuture, FutureExt, join_all};
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use tokio::time::Instant;
+
+/// The bytes that subgraphs sent, a place for each fetch of the plan; what is parsed borrows from them.
+pub(super) struct Received(Vec<OnceLock<Bytes>>);
+
+impl Received {
+    pub(super) fn new(plan: &Plan) -> Self {
+        Self((0..plan.fetches).map(|_| OnceLock::new()).collect())
+    }
+}
+
+/// One run of a plan.
+pub(super) struct Execution<'a> {
+    pub(super) supergraph: &'a Supergraph,
+    pub(super) plan: &'a Plan,
+    pub(super) projection: &'a Projection,
+    pub(super) variables: &'a Variables,
+    pub(super) context: &'a RequestContext,
+    pub(super) deadline: Instant,
+    pub(super) received: &'a Received,
+    /// Locked for moments only, never while waiting.
+    state: Mutex<State<'a>>,
+}
+
+/// What is known so far.
+pub(super) struct State<'a> {
+    pub(super) data: Value<'a>,
+    pub(super) failures: Failures,
+}
+
+/// Where one entity belongs: an index into [`Entities::at`], and the list indices along that path.
+struct Spot {
+    path: usize,
+    indices: Vec<usize>,
+}
+
+/// The representations of one `_entities` field, each once, and the spots that each stands for.
+#[derive(Default)]
+struct Asked {
+    /// JSON, comma-separated.
+    representations: Vec<u8>,
+    spots: Vec<Vec<Spot>>,
+}
+
+impl<'a> Execution<'a> {
+    pub(super) fn new(
+        supergraph: &'a Supergraph,
+        plan: &'a Plan,
+        projection: &'a Projection,
+        variables: &'a Variables,
+        context: &'a RequestContext,
+        deadline: Instant,
+        received: &'a Received,
+    ) -> Self {
+        let state = State { data: Value::Object(Object::default()), failures: Failures::default() };
+        Self { supergraph, plan, projection, variables, context, deadline, received, state: Mutex::new(state) }
+    }
+
+    /// Runs a node and everything below it.
+    pub(super) fn run<'s>(&'s self, node: &'a Node) -> BoxFuture<'s, ()>
+    where
+        'a: 's,
+    {
+        match node {
+            Node::Fetch(fetch) => self.fetch(fetch).boxed(),
+            Node::Sequence(nodes) => async move {
+                for node in nodes {
+                    self.run(node).await;
+                }
+            }
+            .boxed(),
+            Node::Parallel(nodes) => join_all(nodes.iter().map(|node| self.run(node))).map(drop).boxed(),
+            Node::Condition(variable, met, unmet) => match if self.variables.is_true(variable) { met } else { unmet } {
+                Some(node) => self.run(node),
+                None => std::future::ready(()).boxed(),
+            },
+        }
+    }
+
+    /// What is known when everything has run.
+    pub(super) fn finish(self) -> State<'a> {
+        self.state.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn fetch(&self, fetch: &'a Fetch) {
+        let Some((body, asked)) = self.prepare(fetch) else { return };
+        let answer = match self.supergraph.subgraphs.get(&fetch.service) {
+            Some(subgraph) => subgraph.fetch(body, &self.context.forward, fetch.idempotent, self.deadline).await,
+            None => Err(FetchError::Unavailable("it is not known".into())),
+        };
+        match answer {
+            Ok(bytes) => self.accept(fetch, bytes, asked),
+            Err(error) => self.fail(fetch, &asked, &error),
+        }
+    }
+
+    /// The request body; `None` when there is nothing to ask for.
+    fn prepare(&self, fetch: &'a Fetch) -> Option<(Bytes, Vec<Asked>)> {
+        let mut body = fetch.prefix.clone();
+        let before = body.len();
+        for name in &fetch.variables {
+            if let Some(value) = self.variables.get(name) {
+                variable(name, before, &mut body);
+                write_plain(value, &mut body);
+            }
+        }
+        let asked = match &fetch.target {
+            Target::Fields { at: None, .. } => Vec::new(),
+            Target::Fields { at: Some(path), .. } => vec![Asked { spots: vec![self.spots(path)], ..Asked::default() }],
+            Target::Entities(all) => {
+                let state = self.state();
+                let asked: Vec<_> = all.iter().map(|entities| ask(entities, &state.data)).collect();
+                drop(state);
+                for (index, (entities, asked)) in all.iter().zip(&asked).enumerate() {
+                    if all[..index].iter().all(|earlier| earlier.variable != entities.variable) {
+                        variable(&entities.variable, before, &mut body);
+                        body.push(b'[');
+                        body.extend_from_slice(&asked.representations);
+                        body.push(b']');
+                    }
+                }
+                asked
+            }
+        };
+        if !asked.is_empty() && asked.iter().all(|asked| asked.spots.iter().all(Vec::is_empty)) {
+            return None;
+        }
+        body.extend_from_slice(b"}}");
+        Some((body.into(), asked))
+    }
+
+    fn spots(&self, path: &Path) -> Vec<Spot> {
+        let mut spots = Vec::new();
+        path.visit(&self.state().data, &mut |_, indices| spots.push(Spot { path: 0, indices: indices.to_vec() }));
+        spots
+    }
+
+    /// Takes the first root fetch's answer from elsewhere: an event of a subscription.
+    pub(super) fn accept_event(&self, fetch: &'a Fetch, bytes: Bytes) {
+        self.accept(fetch, bytes, Vec::new());
+    }
+
+    fn accept(&self, fetch: &'a Fetch, bytes: Bytes, asked: Vec<Asked>) {
+        let bytes = self.received.0[fetch.index].get_or_init(|| bytes);
+        match response::parse(bytes, fetch.custom_scalars.as_ref()) {
+            Ok(response) => self.merge(fetch, response, asked),
+            Err(error) => {
+                self.fail(fetch, &asked, &FetchError::Unavailable(format!("not a GraphQL answer: {error}")));
+            }
+        }
+    }
+
+    fn merge(&self, fetch: &'a Fetch, response: Response<'a>, asked: Vec<Asked>) {
+        let Response { data, errors } = response;
+        let mut state = self.state();
+        for error in errors {
+            self.report(fetch, &asked, &error, &mut state);
+        }
+        match &fetch.target {
+            Target::Fields { at: None, renames, .. } => {
+                let data = renamed(data, renames);
+                value::merge(&mut state.data, data, &self.plan.interfaces);
+            }
+            Target::Fields { at: Some(path), renames, .. } => {
+                let data = renamed(data, renames);
+                let spots = asked.iter().flat_map(|asked| &asked.spots).flatten();
+                self.place(std::slice::from_ref(path), spots, data, &mut state.data);
+            }
+            Target::Entities(all) => {
+                let Value::Object(mut data) = data else { return };
+                for (entities, asked) in all.iter().zip(&asked) {
+                    let Some(Value::List(found)) = data.take(&entities.key) else { continue };
+                    for (entity, spots) in found.into_iter().zip(&asked.spots) {
+                        let entity = renamed(entity, &entities.renames);
+                        self.place(&entities.at, spots.iter(), entity, &mut state.data);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Merges a value into every spot.
+    fn place<'s>(&self, paths: &[Path], spots: impl Iterator<Item = &'s Spot>, value: Value<'a>, data: &mut Value<'a>) {
+        let mut spots = spots.peekable();
+        let mut value = Some(value);
+        while let Some(spot) = spots.next() {
+            let value = if spots.peek().is_some() { value.clone() } else { value.take() };
+            if let (Some(target), Some(value)) = (paths[spot.path].locate(data, &spot.indices), value) {
+                value::merge(target, value, &self.plan.interfaces);
+            }
+        }
+    }
+
+    /// Adds an error of a subgraph, at every place of the client's answer that it concerns.
+    fn report(&self, fetch: &Fetch, asked: &[Asked], reported: &Reported, state: &mut State<'a>) {
+        let error = reported.to_error(&fetch.service);
+        let path = reported.path.as_deref().unwrap_or_default();
+        let paths: Vec<_> = match &fetch.target {
+            Target::Fields { at: None, .. } if path.is_empty() => Vec::new(),
+            Target::Fields { at: None, renames, .. } => vec![rename_path(path, renames)],
+            Target::Fields { at: Some(at), renames, .. } => {
+                let rest = rename_path(path, renames);
+                let spots = asked.iter().flat_map(|asked| &asked.spots).flatten();
+                spots.map(|spot| below(std::slice::from_ref(at), spot, &state.data, &rest)).collect()
+            }
+            Target::Entities(all) => entity_spots(all, asked, path)
+                .map(|(entities, spot, rest)| {
+                    below(&entities.at, spot, &state.data, &rename_path(rest, &entities.renames))
+                })
+                .collect(),
+        };
+        if paths.is_empty() {
+            state.failures.push_from(fetch.index, Failure::of(error.clone(), places(fetch)));
+        }
+        for path in paths {
+            let failure = Failure::at_path(error.clone(), visible(self.projection, path));
+            state.failures.push_from(fetch.index, failure);
+        }
+    }
+
+    /// Adds the error of a fetch that brought nothing: one for each root field, or one for all entities.
+    fn fail(&self, fetch: &Fetch, asked: &[Asked], error: &FetchError) {
+        let mut error = unavailable(&fetch.service, error);
+        let mut state = self.state();
+        if let Target::Fields { at: None, keys, .. } = &fetch.target {
+            for key in keys {
+                state.failures.push_from(fetch.index, Failure::at(error.clone(), &[Element::Key(key)]));
+            }
+            return;
+        }
+        error.path = first_spot(fetch, asked, &state.data).map(|path| visible(self.projection, path));
+        state.failures.push_from(fetch.index, Failure::of(error, places(fetch)));
+    }
+
+    fn state(&self) -> MutexGuard<'_, State<'a>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Begins a variable of the request body, whose variables start at `before`.
+fn variable(name: &str, before: usize, body: &mut Vec<u8>) {
+    if body.len() > before {
+        body.push(b',');
+    }
+    write_plain(name, body);
+    body.push(b':');
+}
+
+/// Collects the representations of all objects that the paths lead to. Those that are equal, byte for byte, are asked
+/// for once.
+fn ask(entities: &Entities, data: &Value<'_>) -> Asked {
+    let mut asked = Asked::default();
+    let mut known: HashMap<Vec<u8>, usize> = HashMap::new();
+    let mut representation = Vec::new();
+    for (path, at) in entities.at.iter().enumerate() {
+        at.visit(data, &mut |object, indices| {
+            representation.clear();
+            if !entities.representation.write(object, &mut representation) {
+                return;
+            }
+            let index = known.get(&representation).copied().unwrap_or_else(|| {
+                if !asked.spots.is_empty() {
+                    asked.representations.push(b',');
+                }
+                asked.representations.extend_from_slice(&representation);
+                known.insert(representation.clone(), asked.spots.len());
+                asked.spots.push(Vec::new());
+                asked.spots.len() - 1
+            });
+            asked.spots[index].push(Spot { path, indices: indices.to_vec() });
+        });
+    }
+    asked
+}
+
+fn renamed<'a>(mut value: Value<'a>, renames: &'a [Rename]) -> Value<'a> {
+    renames.iter().for_each(|rename| rename.apply(&mut value));
+    value
+}
+
+/// Gives a path of an answer the client's names.
+fn rename_path(path: &[serde_json::Value], renames: &[Rename]) -> Vec<serde_json::Value> {
+    let mut renamed = path.to_vec();
+    let mut keys = Vec::new();
+    for (element, name) in path.iter().zip(&mut renamed) {
+        if let Some(key) = element.as_str() {
+            keys.push(key);
+            if let Some(to) = renames.iter().find_map(|rename| rename.renamed(&keys)) {
+                *name = to.into();
+            }
+        }
+    }
+    renamed
+}
+
+/// The spots that a path such as `["_entities", 3, "name"]` is about, and the rest of the path.
+fn entity_spots<'s>(
+    all: &'s [Entities],
+    asked: &'s [Asked],
+    path: &'s [serde_json::Value],
+) -> impl Iterator<Item = (&'s Entities, &'s Spot, &'s [serde_json::Value])> {
+    let key = path.first().and_then(serde_json::Value::as_str);
+    let index = path.get(1).and_then(serde_json::Value::as_u64).and_then(|index| usize::try_from(index).ok());
+    let rest = path.get(2..).unwrap_or_default();
+    all.iter().zip(asked).filter(move |(entities, _)| Some(entities.key.as_str()) == key).flat_map(
+        move |(entities, asked)| {
+            let spots = index.and_then(|index| asked.spots.get(index)).map(Vec::as_slice).unwrap_or_default();
+            spots.iter().map(move |spot| (entities, spot, rest))
+        },
+    )
+}
+
+/// The path of something below a spot.
+fn below(paths: &[Path], spot: &Spot, data: &Value<'_>, rest: &[serde_json::Value]) -> Vec<serde_json::Value> {
+    let mut path = to_json(&paths[spot.path].elements(data, &spot.indices));
+    path.extend_from_slice(rest);
+    path
+}
+
+/// Everywhere that a fetch has something to give.
+fn places(fetch: &Fetch) -> Vec<Place> {
+    match &fetch.target {
+        Target::Fields { at: None, keys, .. } => keys.iter().map(|key| Place::Everywhere(vec![key.clone()])).collect(),
+        Target::Fields { at: Some(path), .. } => vec![Place::Everywhere(path.keys())],
+        Target::Entities(all) => {
+            all.iter().flat_map(|entities| &entities.at).map(|path| Place::Everywhere(path.keys())).collect()
+        }
+    }
+}
+
+/// The path of the first spot that something was asked for.
+fn first_spot(fetch: &Fetch, asked: &[Asked], data: &Value<'_>) -> Option<Vec<serde_json::Value>> {
+    let paths: Vec<&[Path]> = match &fetch.target {
+        Target::Fields { at, .. } => at.iter().map(std::slice::from_ref).collect(),
+        Target::Entities(all) => all.iter().map(|entities| entities.at.as_slice()).collect(),
+    };
+    paths.iter().zip(asked).find_map(|(paths, asked)| {
+        let spot = asked.spots.iter().flatten().next()?;
+        Some(below(paths, spot, data, &[]))
+    })
+}

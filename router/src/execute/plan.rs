@@ -1,0 +1,299 @@
+//! A plan prepared for execution: all that does not depend on a request is done once.
+
+use super::path::Path;
+use super::represent::Representation;
+use super::value::{Value, write_plain};
+use hive_router_query_planner::ast::operation::SubgraphFetchOperation;
+use hive_router_query_planner::ast::selection_item::SelectionItem;
+use hive_router_query_planner::planner::plan_nodes::{
+    BatchFetchNode, CustomScalarPaths, EntityBatchAlias, FetchNode, FetchNodePathSegment, FetchRewrite,
+    FlattenNodePath, PlanNode, QueryPlan,
+};
+use hive_router_query_planner::state::supergraph_state::{OperationKind, SupergraphDefinition, SupergraphState};
+use std::collections::{BTreeSet, HashSet};
+
+/// A plan prepared for execution.
+#[derive(Debug)]
+pub struct Plan {
+    /// The plan as the planner made it; print it with `Display`, or serialise it.
+    pub source: QueryPlan,
+    /// What each event of a subscription comes from.
+    pub(super) subscription: Option<Fetch>,
+    /// What is fetched; for a subscription, what is fetched for each event.
+    pub(super) root: Node,
+    /// How many fetches there are; each has its number below this.
+    pub(super) fetches: usize,
+    /// Interfaces that some subgraph takes for objects (`@interfaceObject`).
+    pub(super) interfaces: HashSet<String>,
+}
+
+/// What to do, and in which order.
+#[derive(Debug)]
+pub(super) enum Node {
+    /// One request to a subgraph.
+    Fetch(Fetch),
+    /// One after the other.
+    Sequence(Vec<Node>),
+    /// All at once.
+    Parallel(Vec<Node>),
+    /// If the variable is true, the first, otherwise the second.
+    Condition(String, Option<Box<Node>>, Option<Box<Node>>),
+}
+
+/// One request to a subgraph.
+#[derive(Debug)]
+pub(super) struct Fetch {
+    /// Its number in the plan.
+    pub(super) index: usize,
+    /// The subgraph's name.
+    pub(super) service: String,
+    /// Queries may be repeated, mutations may not.
+    pub(super) idempotent: bool,
+    /// The request body up to the variables: `{"query":"…","variables":{`.
+    pub(super) prefix: Vec<u8>,
+    /// The client's variables that it uses.
+    pub(super) variables: Vec<String>,
+    /// The parts of the answer that are custom scalars.
+    pub(super) custom_scalars: Option<CustomScalarPaths>,
+    /// What is done with the answer.
+    pub(super) target: Target,
+}
+
+/// Where the answer of a fetch goes.
+#[derive(Debug)]
+pub(super) enum Target {
+    /// Root fields, for the root of the data or for every object at the path.
+    Fields { at: Option<Path>, keys: Vec<String>, renames: Vec<Rename> },
+    /// Entities, for the objects that they were asked for.
+    Entities(Vec<Entities>),
+}
+
+/// One `_entities` field of a fetch.
+#[derive(Debug)]
+pub(super) struct Entities {
+    /// Its response key.
+    pub(super) key: String,
+    /// The variable that holds the representations; fields with the same one ask for the same entities.
+    pub(super) variable: String,
+    /// Where the entities are in the data.
+    pub(super) at: Vec<Path>,
+    /// What the subgraph needs to know of each.
+    pub(super) representation: Representation,
+    pub(super) renames: Vec<Rename>,
+}
+
+/// Gives a field of an answer the name that the client asked for.
+#[derive(Debug)]
+pub(super) struct Rename {
+    pub(super) path: Vec<RenameSegment>,
+    pub(super) to: String,
+}
+
+#[derive(Debug)]
+pub(super) enum RenameSegment {
+    Field(String),
+    Types(Types),
+}
+
+/// The names that objects of some types may have as `__typename`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Types(BTreeSet<String>);
+
+impl Types {
+    /// The given types, the types that they may be at run time, and the interfaces that an `@interfaceObject` may call
+    /// them by.
+    pub(super) fn of<'n>(names: impl Iterator<Item = &'n String>, schema: &SupergraphState) -> Self {
+        let mut types = BTreeSet::new();
+        for name in names {
+            types.extend(possible_types(name, schema));
+            types.extend(schema.interface_object_types_in_subgraphs.keys().filter_map(|interface| {
+                let members = schema.interface_members(interface)?;
+                members.contains(name).then(|| interface.clone())
+            }));
+            types.insert(name.clone());
+        }
+        Self(types)
+    }
+
+    pub(super) fn contains(&self, name: &str) -> bool {
+        self.0.contains(name)
+    }
+}
+
+/// The object types that a value of this type may have.
+pub(super) fn possible_types(name: &str, schema: &SupergraphState) -> BTreeSet<String> {
+    match schema.definitions.get(name) {
+        Some(SupergraphDefinition::Union(union)) => union.types.iter().cloned().collect(),
+        Some(SupergraphDefinition::Interface(_)) => schema.interface_members(name).cloned().unwrap_or_default(),
+        _ => BTreeSet::from([name.to_owned()]),
+    }
+}
+
+impl Plan {
+    /// Prepares a plan made by the planner over this schema.
+    pub fn compile(source: QueryPlan, schema: &SupergraphState) -> Plan {
+        let mut compiler = Compiler { schema, fetches: 0, subscription: None };
+        let root = source.node.as_ref().map_or(Node::Sequence(Vec::new()), |node| compiler.node(node, None));
+        let Compiler { fetches, subscription, .. } = compiler;
+        let interfaces = schema.interface_object_types_in_subgraphs.keys().cloned().collect();
+        Plan { source, subscription, root, fetches, interfaces }
+    }
+}
+
+struct Compiler<'s> {
+    schema: &'s SupergraphState,
+    fetches: usize,
+    subscription: Option<Fetch>,
+}
+
+impl Compiler<'_> {
+    fn node(&mut self, node: &PlanNode, at: Option<&FlattenNodePath>) -> Node {
+        match node {
+            PlanNode::Fetch(fetch) => Node::Fetch(self.fetch(fetch, at)),
+            PlanNode::BatchFetch(fetch) => Node::Fetch(self.batch(fetch)),
+            PlanNode::Flatten(flatten) => self.node(&flatten.node, Some(&flatten.path)),
+            PlanNode::Sequence(sequence) => {
+                Node::Sequence(sequence.nodes.iter().map(|node| self.node(node, at)).collect())
+            }
+            PlanNode::Parallel(parallel) => {
+                Node::Parallel(parallel.nodes.iter().map(|node| self.node(node, at)).collect())
+            }
+            PlanNode::Condition(condition) => {
+                let met = condition.if_clause.as_ref().map(|node| Box::new(self.node(node, at)));
+                let unmet = condition.else_clause.as_ref().map(|node| Box::new(self.node(node, at)));
+                Node::Condition(condition.condition.clone(), met, unmet)
+            }
+            PlanNode::Subscription(subscription) => {
+                self.subscription = Some(self.fetch(&subscription.primary, None));
+                Node::Sequence(Vec::new())
+            }
+            // The planner never defers.
+            PlanNode::Defer(_) => Node::Sequence(Vec::new()),
+        }
+    }
+
+    fn fetch(&mut self, fetch: &FetchNode, at: Option<&FlattenNodePath>) -> Fetch {
+        let at = at.map(|path| Path::compile(path, self.schema));
+        let renames = renames(fetch.output_rewrites.as_deref(), self.schema);
+        let target = match &fetch.requires {
+            None => Target::Fields { at, keys: response_keys(&fetch.operation), renames },
+            Some(requires) => Target::Entities(vec![Entities {
+                key: "_entities".into(),
+                variable: "representations".into(),
+                at: at.into_iter().collect(),
+                representation: Representation::compile(requires, fetch.input_rewrites.as_deref(), self.schema),
+                renames,
+            }]),
+        };
+        Fetch {
+            index: self.number(),
+            service: fetch.service_name.clone(),
+            idempotent: fetch.operation_kind.as_ref().is_none_or(OperationKind::is_query),
+            prefix: prefix(&fetch.operation),
+            variables: fetch.variable_usages.iter().flatten().cloned().collect(),
+            custom_scalars: fetch.custom_scalar_paths.clone(),
+            target,
+        }
+    }
+
+    fn batch(&mut self, fetch: &BatchFetchNode) -> Fetch {
+        let entities = fetch.entity_batch.aliases.iter().map(|alias| self.entities(alias)).collect();
+        Fetch {
+            index: self.number(),
+            service: fetch.service_name.clone(),
+            idempotent: fetch.operation_kind.as_ref().is_none_or(OperationKind::is_query),
+            prefix: prefix(&fetch.operation),
+            variables: fetch.variable_usages.iter().flatten().cloned().collect(),
+            custom_scalars: fetch.custom_scalar_paths.clone(),
+            target: Target::Entities(entities),
+        }
+    }
+
+    fn entities(&self, alias: &EntityBatchAlias) -> Entities {
+        Entities {
+            key: alias.alias.clone(),
+            variable: alias.representations_variable_name.clone(),
+            at: alias.merge_paths.iter().map(|path| Path::compile(path, self.schema)).collect(),
+            representation: Representation::compile(&alias.requires, alias.input_rewrites.as_deref(), self.schema),
+            renames: renames(alias.output_rewrites.as_deref(), self.schema),
+        }
+    }
+
+    fn number(&mut self) -> usize {
+        self.fetches += 1;
+        self.fetches - 1
+    }
+}
+
+fn prefix(operation: &SubgraphFetchOperation) -> Vec<u8> {
+    let mut prefix = b"{\"query\":".to_vec();
+    write_plain(operation.document_str.as_str(), &mut prefix);
+    prefix.extend_from_slice(b",\"variables\":{");
+    prefix
+}
+
+/// The root fields that a fetch answers, by response key.
+fn response_keys(operation: &SubgraphFetchOperation) -> Vec<String> {
+    let items = &operation.document.operation.selection_set.items;
+    let keys = items.iter().filter_map(|item| match item {
+        SelectionItem::Field(field) => Some(field.selection_identifier().to_owned()),
+        SelectionItem::InlineFragment(_) | SelectionItem::FragmentSpread(_) => None,
+    });
+    keys.collect()
+}
+
+fn renames(rewrites: Option<&[FetchRewrite]>, schema: &SupergraphState) -> Vec<Rename> {
+    let renames = rewrites.unwrap_or_default().iter().filter_map(|rewrite| match rewrite {
+        FetchRewrite::KeyRenamer(renamer) => Some(Rename {
+            path: renamer
+                .path
+                .iter()
+                .map(|segment| match segment {
+                    FetchNodePathSegment::Key(name) => RenameSegment::Field(name.clone()),
+                    FetchNodePathSegment::TypenameEquals(names) => {
+                        RenameSegment::Types(Types::of(names.iter(), schema))
+                    }
+                })
+                .collect(),
+            to: renamer.rename_key_to.clone(),
+        }),
+        // The planner sets values in representations only.
+        FetchRewrite::ValueSetter(_) => None,
+    });
+    renames.collect()
+}
+
+impl Rename {
+    /// Applies it to an answer, or to one entity of an answer.
+    pub(super) fn apply<'a>(&'a self, value: &mut Value<'a>) {
+        self.apply_from(&self.path, value);
+    }
+
+    fn apply_from<'a>(&'a self, path: &'a [RenameSegment], value: &mut Value<'a>) {
+        match (value, path) {
+            (Value::List(items), _) => items.iter_mut().for_each(|item| self.apply_from(path, item)),
+            (Value::Object(object), [RenameSegment::Field(from)]) => object.rename(from, &self.to),
+            (Value::Object(object), [RenameSegment::Field(name), rest @ ..]) => {
+                if let Some(value) = object.get_mut(name) {
+                    self.apply_from(rest, value);
+                }
+            }
+            (value @ Value::Object(_), [RenameSegment::Types(types), rest @ ..]) => {
+                let Value::Object(object) = &value else { return };
+                if object.typename().is_none_or(|name| types.contains(name)) {
+                    self.apply_from(rest, value);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// The client's name for the last of these keys of an answer, if it is the renamed one.
+    pub(super) fn renamed(&self, keys: &[&str]) -> Option<&str> {
+        let fields = self.path.iter().filter_map(|segment| match segment {
+            RenameSegment::Field(name) => Some(name.as_str()),
+            RenameSegment::Types(_) => None,
+        });
+        fields.eq(keys.iter().copied()).then_some(&self.to)
+    }
+}

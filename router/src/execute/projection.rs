@@ -1,0 +1,342 @@
+//! What the client's answer looks like: compiled once from the client's own document, so that it is written in the
+//! client's order (GraphQL spec, "CollectFields"), with the types that null propagation needs.
+
+use super::plan::possible_types;
+use super::value::{TYPENAME, write_plain};
+use crate::operation::Variables;
+use graphql_tools::parser::{query, schema};
+use hive_router_query_planner::planner::Planner;
+use hive_router_query_planner::state::supergraph_state::{
+    OperationKind, SupergraphDefinition, SupergraphField, SupergraphState, TypeNode,
+};
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+
+/// The shape of an answer.
+#[derive(Debug)]
+pub struct Projection {
+    pub(super) root: Selection,
+    /// The name of the root type.
+    pub(super) root_type: String,
+}
+
+/// The fields of an object, in the order of the answer.
+#[derive(Debug, Default)]
+pub(super) struct Selection {
+    pub(super) slots: Vec<Slot>,
+}
+
+/// One response key. What it holds may depend on the object's type and on `@skip` and `@include`.
+#[derive(Debug)]
+pub(super) struct Slot {
+    pub(super) key: String,
+    /// The key as JSON with its colon.
+    pub(super) prefix: Vec<u8>,
+    pub(super) parts: Vec<Part>,
+}
+
+/// A field under one condition.
+#[derive(Debug)]
+pub(super) struct Part {
+    /// The object types it applies to; `None` is all.
+    types: Option<Arc<BTreeSet<String>>>,
+    /// All must hold.
+    conditions: Vec<Condition>,
+    /// The field's type, without its innermost name.
+    pub(super) wrapping: Wrapping,
+    pub(super) kind: Kind,
+    pub(super) children: Selection,
+}
+
+/// An `@include` or `@skip`: whether the variable must be true.
+#[derive(Clone, Debug, PartialEq)]
+struct Condition {
+    variable: String,
+    is: bool,
+}
+
+/// Lists and non-nulls around a named type.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Wrapping {
+    Named { nullable: bool },
+    List { nullable: bool, of: Box<Wrapping> },
+}
+
+/// What is inside the lists and non-nulls.
+#[derive(Clone, Debug)]
+pub(super) enum Kind {
+    /// `__typename`.
+    Typename,
+    /// `__schema` or `__type`, answered by the router itself.
+    Introspection,
+    Scalar,
+    /// The values that clients may see.
+    Enum(Arc<HashSet<String>>),
+    Object(String),
+    /// An interface or a union, and the object types that clients may see of it.
+    Abstract(Arc<BTreeSet<String>>),
+}
+
+impl Projection {
+    /// Compiles the projection of an operation as the client wrote it: valid, its fragments still in `document`.
+    pub fn compile(
+        planner: &Planner,
+        document: &query::Document<'static, String>,
+        operation: &query::OperationDefinition<'static, String>,
+    ) -> Projection {
+        let (kind, selections) = match operation {
+            query::OperationDefinition::SelectionSet(selections) => (OperationKind::Query, selections),
+            query::OperationDefinition::Query(query) => (OperationKind::Query, &query.selection_set),
+            query::OperationDefinition::Mutation(mutation) => (OperationKind::Mutation, &mutation.selection_set),
+            query::OperationDefinition::Subscription(subscription) => {
+                (OperationKind::Subscription, &subscription.selection_set)
+            }
+        };
+        let root_type = planner.supergraph.root_type_name(Some(&kind)).unwrap_or_default().to_owned();
+        let mut compiler = Compiler::new(planner, document);
+        let mut root = Selection::default();
+        compiler.collect(selections, &root_type, &Scope::default(), &mut root);
+        Projection { root, root_type }
+    }
+}
+
+/// The conditions of the fragments around a field.
+#[derive(Clone, Default)]
+struct Scope {
+    types: Option<Arc<BTreeSet<String>>>,
+    conditions: Vec<Condition>,
+}
+
+struct Compiler<'c> {
+    schema: &'c SupergraphState,
+    consumer: &'c schema::Document<'static, String>,
+    fragments: HashMap<&'c str, &'c query::FragmentDefinition<'static, String>>,
+    possible: HashMap<String, Arc<BTreeSet<String>>>,
+    enums: HashMap<String, Arc<HashSet<String>>>,
+    /// The object types that clients may see.
+    visible: Option<HashSet<&'c str>>,
+}
+
+impl<'c> Compiler<'c> {
+    fn new(planner: &'c Planner, document: &'c query::Document<'static, String>) -> Self {
+        let fragments = document.definitions.iter().filter_map(|definition| match definition {
+            query::Definition::Fragment(fragment) => Some((fragment.name.as_str(), fragment)),
+            query::Definition::Operation(_) => None,
+        });
+        Self {
+            schema: &planner.supergraph,
+            consumer: &planner.consumer_schema.document,
+            fragments: fragments.collect(),
+            possible: HashMap::new(),
+            enums: HashMap::new(),
+            visible: None,
+        }
+    }
+
+    fn collect(
+        &mut self,
+        selections: &'c query::SelectionSet<'static, String>,
+        parent: &str,
+        scope: &Scope,
+        into: &mut Selection,
+    ) {
+        for selection in &selections.items {
+            match selection {
+                query::Selection::Field(field) => {
+                    if let Some(scope) = scope.under(&field.directives) {
+                        self.field(field, parent, scope, into);
+                    }
+                }
+                query::Selection::InlineFragment(fragment) => {
+                    let on = fragment.type_condition.as_ref().map(|condition| condition.as_ref().as_str());
+                    if let Some(scope) = scope.under(&fragment.directives) {
+                        self.fragment(on, &fragment.selection_set, parent, scope, into);
+                    }
+                }
+                query::Selection::FragmentSpread(spread) => {
+                    let fragment = self.fragments.get(spread.fragment_name.as_str()).copied();
+                    if let (Some(fragment), Some(scope)) = (fragment, scope.under(&spread.directives)) {
+                        let on = fragment.type_condition.as_ref().as_str();
+                        self.fragment(Some(on), &fragment.selection_set, parent, scope, into);
+                    }
+                }
+            }
+        }
+    }
+
+    fn fragment(
+        &mut self,
+        on: Option<&str>,
+        selections: &'c query::SelectionSet<'static, String>,
+        parent: &str,
+        mut scope: Scope,
+        into: &mut Selection,
+    ) {
+        match on {
+            Some(on) if on != parent => {
+                let types = self.possible(on);
+                scope.types = Some(match scope.types {
+                    Some(outer) => Arc::new(outer.intersection(&types).cloned().collect()),
+                    None => types,
+                });
+                self.collect(selections, on, &scope, into);
+            }
+            _ => self.collect(selections, parent, &scope, into),
+        }
+    }
+
+    fn field(&mut self, field: &'c query::Field<'static, String>, parent: &str, scope: Scope, into: &mut Selection) {
+        let key = field.alias.as_ref().unwrap_or(&field.name);
+        let (wrapping, kind, of) = match field.name.as_str() {
+            TYPENAME => (Wrapping::Named { nullable: false }, Kind::Typename, String::new()),
+            "__schema" | "__type" => (Wrapping::Named { nullable: true }, Kind::Introspection, String::new()),
+            name => {
+                let definition = self.schema.definitions.get(parent).and_then(|parent| parent.fields().get(name));
+                // A validated document has no unknown fields.
+                let Some(definition) = definition else { return };
+                let of = definition.field_type.inner_type().to_owned();
+                (wrapping(definition), self.kind(&of), of)
+            }
+        };
+        let slot = into.slot(key);
+        let Scope { types, conditions } = scope;
+        let leaf = !matches!(kind, Kind::Object(_) | Kind::Abstract(_));
+        if leaf && slot.parts.iter().any(|part| part.covers(types.as_deref(), &conditions)) {
+            return;
+        }
+        let same = slot.parts.iter().position(|part| part.types == types && part.conditions == conditions);
+        let index = same.unwrap_or_else(|| {
+            slot.parts.push(Part { types, conditions, wrapping, kind, children: Selection::default() });
+            slot.parts.len() - 1
+        });
+        if !leaf {
+            self.collect(&field.selection_set, &of, &Scope::default(), &mut slot.parts[index].children);
+        }
+    }
+
+    fn kind(&mut self, name: &str) -> Kind {
+        match self.schema.definitions.get(name) {
+            Some(SupergraphDefinition::Object(_)) => Kind::Object(name.to_owned()),
+            Some(SupergraphDefinition::Interface(_) | SupergraphDefinition::Union(_)) => {
+                let possible = self.possible(name);
+                let visible = self.visible();
+                let seen = possible.iter().filter(|name| visible.contains(name.as_str())).cloned();
+                Kind::Abstract(Arc::new(seen.collect()))
+            }
+            Some(SupergraphDefinition::Enum(_)) => Kind::Enum(self.enum_values(name)),
+            _ => Kind::Scalar,
+        }
+    }
+
+    fn possible(&mut self, name: &str) -> Arc<BTreeSet<String>> {
+        if let Some(known) = self.possible.get(name) {
+            return known.clone();
+        }
+        let types = Arc::new(possible_types(name, self.schema));
+        self.possible.insert(name.to_owned(), types.clone());
+        types
+    }
+
+    fn enum_values(&mut self, name: &str) -> Arc<HashSet<String>> {
+        let consumer = self.consumer;
+        let values = || {
+            let definition = consumer.definitions.iter().find_map(|definition| match definition {
+                schema::Definition::TypeDefinition(schema::TypeDefinition::Enum(found)) if found.name == name => {
+                    Some(found)
+                }
+                _ => None,
+            });
+            Arc::new(definition.iter().flat_map(|found| &found.values).map(|value| value.name.clone()).collect())
+        };
+        self.enums.entry(name.to_owned()).or_insert_with(values).clone()
+    }
+
+    fn visible(&mut self) -> &HashSet<&'c str> {
+        let consumer = self.consumer;
+        self.visible.get_or_insert_with(|| {
+            let objects = consumer.definitions.iter().filter_map(|definition| match definition {
+                schema::Definition::TypeDefinition(schema::TypeDefinition::Object(object)) => {
+                    Some(object.name.as_str())
+                }
+                _ => None,
+            });
+            objects.collect()
+        })
+    }
+}
+
+fn wrapping(field: &SupergraphField) -> Wrapping {
+    fn wrap(node: &TypeNode, nullable: bool) -> Wrapping {
+        match node {
+            TypeNode::Named(_) => Wrapping::Named { nullable },
+            TypeNode::List(of) => Wrapping::List { nullable, of: Box::new(wrap(of, true)) },
+            TypeNode::NonNull(of) => wrap(of, false),
+        }
+    }
+    wrap(&field.field_type, true)
+}
+
+impl Scope {
+    /// The scope inside something with these directives; `None` if it is never included.
+    fn under(&self, directives: &[query::Directive<'static, String>]) -> Option<Scope> {
+        let mut scope = self.clone();
+        for directive in directives {
+            let is = match directive.name.as_str() {
+                "include" => true,
+                "skip" => false,
+                _ => continue,
+            };
+            match directive.arguments.iter().find_map(|(name, value)| (name == "if").then_some(value)) {
+                Some(query::Value::Boolean(value)) if *value != is => return None,
+                Some(query::Value::Variable(variable)) => {
+                    let condition = Condition { variable: variable.clone(), is };
+                    if !scope.conditions.contains(&condition) {
+                        scope.conditions.push(condition);
+                    }
+                }
+                _ => {}
+            }
+        }
+        Some(scope)
+    }
+}
+
+impl Selection {
+    fn slot(&mut self, key: &str) -> &mut Slot {
+        let index = self.slots.iter().position(|slot| slot.key == key).unwrap_or_else(|| {
+            let mut prefix = Vec::with_capacity(key.len() + 3);
+            write_plain(key, &mut prefix);
+            prefix.push(b':');
+            self.slots.push(Slot { key: key.to_owned(), prefix, parts: Vec::new() });
+            self.slots.len() - 1
+        });
+        &mut self.slots[index]
+    }
+
+    /// The slot with this key.
+    pub(super) fn find(&self, key: &str) -> Option<&Slot> {
+        self.slots.iter().find(|slot| slot.key == key)
+    }
+}
+
+impl Part {
+    /// Whether it is in the answer for an object of this type; a type that is not known fits unconditional fields only.
+    pub(super) fn applies(&self, typename: Option<&str>, variables: &Variables) -> bool {
+        let fits = match (&self.types, typename) {
+            (None, _) => true,
+            (Some(types), Some(name)) => types.contains(name),
+            (Some(_), None) => false,
+        };
+        fits && self.conditions.iter().all(|condition| variables.is_true(&condition.variable) == condition.is)
+    }
+
+    /// Whether it applies wherever the other would.
+    fn covers(&self, types: Option<&BTreeSet<String>>, conditions: &[Condition]) -> bool {
+        let all_types = match (self.types.as_deref(), types) {
+            (None, _) => true,
+            (Some(mine), Some(others)) => mine.is_superset(others),
+            (Some(_), None) => false,
+        };
+        all_types && self.conditions.iter().all(|condition| conditions.contains(condition))
+    }
+}

@@ -1,0 +1,194 @@
+//! What a subgraph is told of an entity so that it can resolve it: its key and the fields that `@requires` names.
+
+use super::plan::Types;
+use super::value::{self, Object, TYPENAME, Value, write_plain};
+use hive_router_query_planner::ast::selection_item::SelectionItem;
+use hive_router_query_planner::ast::selection_set::SelectionSet;
+use hive_router_query_planner::planner::plan_nodes::{FetchNodePathSegment, FetchRewrite};
+use hive_router_query_planner::state::supergraph_state::{SupergraphState, TypeNode};
+
+/// How to write representations.
+#[derive(Debug)]
+pub(super) struct Representation {
+    items: Vec<Item>,
+    /// Objects of these types are called by the interface that the subgraph takes for an object.
+    called: Vec<(Types, String)>,
+}
+
+#[derive(Debug)]
+enum Item {
+    Typename,
+    Field {
+        /// Its name in the data.
+        name: String,
+        /// Its key in the representation, as JSON with the colon.
+        key: Vec<u8>,
+        /// Whether null is a value it may have.
+        nullable: bool,
+        items: Vec<Item>,
+    },
+    On(Types, Vec<Item>),
+}
+
+/// The object cannot be resolved: something that the subgraph needs is unknown.
+#[derive(Debug)]
+struct Unknown;
+
+impl Representation {
+    pub(super) fn compile(
+        requires: &SelectionSet,
+        rewrites: Option<&[FetchRewrite]>,
+        schema: &SupergraphState,
+    ) -> Self {
+        let called = rewrites.unwrap_or_default().iter().filter_map(|rewrite| match rewrite {
+            FetchRewrite::ValueSetter(setter) => match setter.path.as_slice() {
+                [FetchNodePathSegment::TypenameEquals(names), FetchNodePathSegment::Key(key)] if key == TYPENAME => {
+                    Some((Types::of(names.iter(), schema), setter.set_value_to.clone()))
+                }
+                _ => None,
+            },
+            FetchRewrite::KeyRenamer(_) => None,
+        });
+        Self { items: items(requires, None, schema), called: called.collect() }
+    }
+
+    /// Appends the representation of an object. Writes nothing and gives false if the object cannot be resolved: its
+    /// type does not fit, or something needed is missing (because it could not be fetched, or is null but must not be).
+    pub(super) fn write(&self, object: &Object<'_>, out: &mut Vec<u8>) -> bool {
+        let start = out.len();
+        let called = object.typename().and_then(|name| {
+            self.called.iter().find_map(|(types, called)| types.contains(name).then_some(called.as_str()))
+        });
+        let mut writer = Writer { out, fields: 0, known: 0 };
+        let written = writer.object(object, &self.items, called);
+        let known = writer.known;
+        if written.is_err() || known == 0 {
+            out.truncate(start);
+            return false;
+        }
+        true
+    }
+}
+
+/// `parent` is the type that the fields belong to.
+fn items(selections: &SelectionSet, parent: Option<&str>, schema: &SupergraphState) -> Vec<Item> {
+    let items = selections.items.iter().filter_map(|selection| match selection {
+        SelectionItem::Field(field) if field.name == TYPENAME => Some(Item::Typename),
+        SelectionItem::Field(field) => {
+            let mut key = Vec::new();
+            write_plain(field.selection_identifier(), &mut key);
+            key.push(b':');
+            // A field that two subgraphs' arguments made ambiguous is in the data by another name than its own, which
+            // is then its alias.
+            let definition = parent.and_then(|parent| schema.definitions.get(parent)).and_then(|parent| {
+                let fields = parent.fields();
+                fields.get(&field.name).or_else(|| fields.get(field.selection_identifier()))
+            });
+            let of = definition.map(|definition| definition.field_type.inner_type());
+            Some(Item::Field {
+                name: field.name.clone(),
+                key,
+                nullable: definition.is_some_and(|definition| !matches!(definition.field_type, TypeNode::NonNull(_))),
+                items: self::items(&field.selections, of, schema),
+            })
+        }
+        SelectionItem::InlineFragment(fragment) => {
+            let types = Types::of(std::iter::once(&fragment.type_condition), schema);
+            Some(Item::On(types, self::items(&fragment.selections, Some(&fragment.type_condition), schema)))
+        }
+        SelectionItem::FragmentSpread(_) => None,
+    });
+    items.collect()
+}
+
+struct Writer<'o> {
+    out: &'o mut Vec<u8>,
+    /// Fields written of the object at hand.
+    fields: usize,
+    /// Values written that are not null, `__typename` apart.
+    known: usize,
+}
+
+impl Writer<'_> {
+    fn object(&mut self, object: &Object<'_>, items: &[Item], called: Option<&str>) -> Result<(), Unknown> {
+        self.out.push(b'{');
+        let outer = std::mem::replace(&mut self.fields, 0);
+        let written = self.items(object, items, called, &mut Vec::new());
+        self.fields = outer;
+        self.out.push(b'}');
+        written
+    }
+
+    /// A name may be needed by more than one fragment; it is written once.
+    fn items<'i>(
+        &mut self,
+        object: &Object<'_>,
+        items: &'i [Item],
+        called: Option<&str>,
+        written: &mut Vec<&'i [u8]>,
+    ) -> Result<(), Unknown> {
+        for item in items {
+            match item {
+                Item::Typename => {
+                    let key = b"\"__typename\":".as_slice();
+                    let name = called.or(object.typename()).ok_or(Unknown)?;
+                    if !written.contains(&key) {
+                        written.push(key);
+                        self.key(key);
+                        write_plain(name, self.out);
+                    }
+                }
+                Item::Field { key, .. } if written.contains(&key.as_slice()) => {}
+                Item::Field { name, key, nullable, items } => {
+                    let value = object.get(name).ok_or(Unknown)?;
+                    if matches!(value, Value::Null) && !nullable {
+                        return Err(Unknown);
+                    }
+                    written.push(key);
+                    self.key(key);
+                    self.value(value, items)?;
+                }
+                Item::On(types, items) => {
+                    if object.typename().is_none_or(|name| types.contains(name)) {
+                        self.items(object, items, called, written)?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn key(&mut self, key: &[u8]) {
+        if self.fields > 0 {
+            self.out.push(b',');
+        }
+        self.fields += 1;
+        self.out.extend_from_slice(key);
+    }
+
+    fn value(&mut self, value: &Value<'_>, items: &[Item]) -> Result<(), Unknown> {
+        match value {
+            Value::Object(object) if !items.is_empty() => self.object(object, items, None),
+            Value::List(list) if !items.is_empty() => {
+                self.out.push(b'[');
+                for (index, item) in list.iter().enumerate() {
+                    if index > 0 {
+                        self.out.push(b',');
+                    }
+                    self.value(item, items)?;
+                }
+                self.out.push(b']');
+                Ok(())
+            }
+            Value::Null => {
+                self.out.extend_from_slice(b"null");
+                Ok(())
+            }
+            _ => {
+                self.known += 1;
+                value::write(value, self.out);
+                Ok(())
+            }
+        }
+    }
+}

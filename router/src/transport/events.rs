@@ -1,0 +1,85 @@
+//! Subscriptions over Server-Sent Events (GraphQL over SSE, "Distinct connections mode"): `next` events hold results,
+//! `complete` ends the stream, comments are heartbeats.
+
+use super::FetchError;
+use super::wire::chain;
+use axum::body::Body;
+use bytes::Bytes;
+use futures::stream::{BoxStream, Stream, StreamExt};
+use sse_stream::{Sse, SseStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// Results of a subscription, one for each `next` event. It ends with `complete` or after an error; a connection that
+/// closes without `complete` is an error. Dropping it closes the connection.
+pub(super) fn results(body: Body, limit: usize) -> BoxStream<'static, Result<Bytes, FetchError>> {
+    // The parser keeps what it has read of an event, so the bytes since the last complete one are counted before it.
+    let pending = Arc::new(AtomicUsize::new(0));
+    let counter = pending.clone();
+    let bounded = body.into_data_stream().map(move |chunk| {
+        let chunk = chunk.map_err(std::io::Error::other)?;
+        match counter.fetch_add(chunk.len(), Ordering::Relaxed) + chunk.len() {
+            size if size > limit => Err(std::io::Error::other(FetchError::TooLarge(limit))),
+            _ => Ok(chunk),
+        }
+    });
+    until_complete(SseStream::from_bytes_stream(bounded), pending).boxed()
+}
+
+fn until_complete(
+    events: impl Stream<Item = Result<Sse, sse_stream::Error>> + Send + 'static,
+    pending: Arc<AtomicUsize>,
+) -> impl Stream<Item = Result<Bytes, FetchError>> + Send {
+    async_stream::stream! {
+        let mut events = std::pin::pin!(events);
+        while let Some(event) = events.next().await {
+            pending.store(0, Ordering::Relaxed);
+            match event {
+                Ok(Sse { event: Some(kind), .. }) if kind == "complete" => return,
+                Ok(Sse { event, data: Some(data), .. }) if event.as_deref().is_none_or(|kind| kind == "next") => {
+                    yield Ok(Bytes::from(data));
+                }
+                Ok(_) => {}
+                Err(error) => {
+                    yield Err(FetchError::Unavailable(chain(&error)));
+                    return;
+                }
+            }
+        }
+        yield Err(FetchError::Unavailable("the stream broke off".into()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn read(text: &'static str, limit: usize) -> Vec<Result<String, String>> {
+        results(Body::from(text), limit)
+            .map(|result| match result {
+                Ok(bytes) => Ok(String::from_utf8(bytes.to_vec()).unwrap()),
+                Err(error) => Err(error.to_string()),
+            })
+            .collect()
+            .await
+    }
+
+    #[tokio::test]
+    async fn heartbeats_are_skipped_and_complete_ends() {
+        let text = ":\n\nevent: next\ndata: {\"data\":1}\n\n:\n\nevent: next\ndata: {\"data\":\ndata: 2}\n\nevent: complete\ndata:\n\nevent: next\ndata: 3\n\n";
+        assert_eq!(read(text, 1000).await, [Ok("{\"data\":1}".into()), Ok("{\"data\":\n2}".into())]);
+    }
+
+    #[tokio::test]
+    async fn breaking_off_is_an_error() {
+        let results = read("event: next\ndata: 1\n\n", 1000).await;
+        assert_eq!(results, [Ok("1".into()), Err("unavailable: the stream broke off".into())]);
+    }
+
+    #[tokio::test]
+    async fn an_event_is_bounded() {
+        let results = read("event: next\ndata: 1234567890\n\nevent: complete\n\n", 10).await;
+        assert_eq!(results.len(), 1);
+        assert!(results[0].as_ref().unwrap_err().contains("larger than 10 bytes"), "{results:?}");
+    }
+}

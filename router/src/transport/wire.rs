@@ -1,0 +1,154 @@
+//! One attempt to send a request, in the process or over HTTP.
+
+use super::{FetchError, Transport};
+use axum::body::Body;
+use bytes::Bytes;
+use futures::FutureExt;
+use http::header::{ACCEPT, CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use std::panic::AssertUnwindSafe;
+use std::time::Duration;
+use tower::ServiceExt;
+
+/// What an answer to a query or mutation may be (GraphQL over HTTP, "Accept").
+const ACCEPT_JSON: HeaderValue = HeaderValue::from_static("application/graphql-response+json, application/json;q=0.9");
+/// What an answer to a subscription must be (GraphQL over SSE, "Distinct connections mode").
+const ACCEPT_EVENTS: HeaderValue = HeaderValue::from_static("text/event-stream");
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
+/// A pooled HTTP client (HTTP/1.1, HTTP/2 where TLS negotiates it), for all subgraphs. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Client(hyper_util::client::legacy::Client<HttpsConnector<HttpConnector>, Full<Bytes>>);
+
+impl Client {
+    /// A client with an empty pool. Certificates are checked against the roots of Mozilla's programme.
+    pub fn new() -> Result<Self, crate::Error> {
+        let mut tcp = HttpConnector::new();
+        tcp.enforce_http(false);
+        tcp.set_nodelay(true);
+        tcp.set_connect_timeout(Some(Duration::from_secs(5)));
+        tcp.set_keepalive(Some(Duration::from_secs(30)));
+        let tls = HttpsConnectorBuilder::new()
+            .with_provider_and_webpki_roots(rustls::crypto::ring::default_provider())
+            .map_err(|error| crate::Error::Config(format!("TLS: {error}")))?
+            .https_or_http()
+            .enable_all_versions()
+            .wrap_connector(tcp);
+        Ok(Self(
+            hyper_util::client::legacy::Client::builder(TokioExecutor::new())
+                .pool_idle_timeout(Duration::from_secs(60))
+                .pool_timer(TokioTimer::new())
+                .build(tls),
+        ))
+    }
+}
+
+/// Which kind of answer is wanted.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Wants {
+    Json,
+    Events,
+}
+
+/// Sends the request and gives the head of its answer.
+pub(super) async fn send(
+    transport: &Transport,
+    uri: &Uri,
+    headers: &HeaderMap,
+    body: Bytes,
+    wants: Wants,
+) -> Result<Response<Body>, FetchError> {
+    match transport {
+        Transport::Local(routes) => {
+            let request = request(uri, headers, Body::from(body), wants);
+            // A defect of one subgraph must not take the whole request, or its neighbours, with it.
+            match AssertUnwindSafe(routes.clone().oneshot(request)).catch_unwind().await {
+                Ok(Ok(response)) => Ok(response),
+                Ok(Err(never)) => match never {},
+                Err(_) => Err(FetchError::Unavailable("it panicked".into())),
+            }
+        }
+        Transport::Http(client) => {
+            let request = request(uri, headers, Full::new(body), wants);
+            match client.0.request(request).await {
+                Ok(response) => Ok(response.map(Body::new)),
+                Err(error) if error.is_connect() => Err(FetchError::Connect(chain(&error))),
+                Err(error) => Err(FetchError::Unavailable(chain(&error))),
+            }
+        }
+    }
+}
+
+fn request<B>(uri: &Uri, headers: &HeaderMap, body: B, wants: Wants) -> Request<B> {
+    let mut request = Request::new(body);
+    *request.method_mut() = Method::POST;
+    *request.uri_mut() = uri.clone();
+    *request.headers_mut() = headers.clone();
+    let accept = if wants == Wants::Json { ACCEPT_JSON } else { ACCEPT_EVENTS };
+    request.headers_mut().insert(ACCEPT, accept);
+    request.headers_mut().insert(CONTENT_TYPE, JSON);
+    request
+}
+
+/// Reads a whole answer. A GraphQL answer counts whatever its status (GraphQL over HTTP, "Status Codes").
+pub(super) async fn read(response: Response<Body>, limit: usize) -> Result<Bytes, FetchError> {
+    let status = response.status();
+    if !status.is_success() && !is_json(response.headers()) {
+        return Err(FetchError::Status(status));
+    }
+    let body = match Limited::new(response.into_body(), limit).collect().await {
+        Ok(body) => body.to_bytes(),
+        Err(error) if error.is::<LengthLimitError>() => return Err(FetchError::TooLarge(limit)),
+        Err(error) => return Err(FetchError::Unavailable(chain(&*error))),
+    };
+    if status.is_success() || is_graphql(&body) { Ok(body) } else { Err(FetchError::Status(status)) }
+}
+
+/// Whether a failed attempt says that the subgraph, or what stands before it, is not well.
+pub(super) fn is_overload(status: StatusCode) -> bool {
+    matches!(status, StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT)
+}
+
+/// Whether the answer is a stream of events.
+pub(super) fn is_events(headers: &HeaderMap) -> bool {
+    essence(headers).eq_ignore_ascii_case("text/event-stream")
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let essence = essence(headers);
+    essence.eq_ignore_ascii_case("application/json")
+        || essence.eq_ignore_ascii_case("application/graphql-response+json")
+}
+
+/// The media type without its parameters.
+fn essence(headers: &HeaderMap) -> &str {
+    let media_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    media_type.split(';').next().unwrap_or_default().trim()
+}
+
+/// Tells a GraphQL answer from, say, the JSON that a proxy gives with its 503.
+fn is_graphql(body: &[u8]) -> bool {
+    #[derive(serde::Deserialize)]
+    struct Answer<'a> {
+        #[serde(borrow)]
+        data: Option<sonic_rs::LazyValue<'a>>,
+        #[serde(borrow)]
+        errors: Option<Vec<sonic_rs::LazyValue<'a>>>,
+    }
+    sonic_rs::from_slice::<Answer<'_>>(body).is_ok_and(|answer| answer.data.is_some() || answer.errors.is_some())
+}
+
+/// An error with its causes; for the log only.
+pub(super) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}
