@@ -1,5 +1,6 @@
 //! The router's configuration, a struct per concern. The defaults are safe for production.
 
+use crate::error::Error;
 use crate::limits::Limits;
 use crate::{supergraph, transport};
 use serde::{Deserialize, Serialize};
@@ -22,6 +23,29 @@ pub struct Config {
     pub network: Network,
     /// What helps developers and is off in production.
     pub debug: Debug,
+}
+
+impl Config {
+    /// Refuses values that cannot work.
+    ///
+    /// # Errors
+    /// [`Error::Config`] names the field.
+    pub fn validate(&self) -> Result<(), Error> {
+        let Limits { http, streams, .. } = &self.limits;
+        let positive = [
+            ("limits.http.max_body_bytes", http.max_body_bytes as u64),
+            ("limits.http.timeout_ms", http.timeout_ms),
+            ("limits.streams.max_operations", streams.max_operations as u64),
+            ("limits.streams.max_message_bytes", streams.max_message_bytes as u64),
+            ("limits.streams.init_timeout_ms", streams.init_timeout_ms),
+            ("limits.streams.heartbeat_ms", streams.heartbeat_ms),
+            ("limits.streams.write_timeout_ms", streams.write_timeout_ms),
+        ];
+        match positive.iter().find(|(_, value)| *value == 0) {
+            Some((field, _)) => Err(Error::Config(format!("{field} must be greater than 0"))),
+            None => Ok(()),
+        }
+    }
 }
 
 /// Cross-origin resource sharing (Fetch standard, "HTTP-CORS protocol"). Credentials are never allowed: the API knows no

@@ -1,17 +1,30 @@
-//! The state that the stages share.
+//! The state that the stages share, and the way of one operation through them.
 
+use crate::auth;
 use crate::config::Config;
-use crate::error::Error;
-use crate::supergraph::{self, Live, Source};
-use hansa_token::Verifier;
+use crate::error::{Code, Error, GraphQLError};
+use crate::execute::{self, Answer};
+use crate::http::origins::Origins;
+use crate::operation::{self, Operation, OperationKind, Variables};
+use crate::request::{GraphQLRequest, RequestContext};
+use crate::subscription::{Admission, Admitted};
+use crate::supergraph::{self, Live, Source, Supergraph};
+use crate::telemetry;
+use futures::stream::BoxStream;
+use hansa_token::{Claims, Verifier};
+use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// The router: its supergraph, its configuration, who checks its tokens.
 pub struct Gateway {
     pub(crate) config: Config,
+    pub(crate) origins: Origins,
     pub(crate) supergraph: Arc<Live>,
     pub(crate) verifier: Option<Arc<Verifier>>,
+    pub(crate) admission: Arc<Admission>,
     pub(crate) shutdown: CancellationToken,
 }
 
@@ -29,13 +42,118 @@ impl Gateway {
         verifier: Option<Arc<Verifier>>,
         shutdown: CancellationToken,
     ) -> Result<Arc<Self>, Error> {
+        config.validate()?;
+        let origins = Origins::new(&config.cors)?;
         let supergraph = Arc::new(Live::default());
         tokio::spawn(supergraph::keep(supergraph.clone(), source, config.supergraph.clone(), shutdown.clone()));
-        Ok(Arc::new(Self { config, supergraph, verifier, shutdown }))
+        let admission = Arc::new(Admission::default());
+        Ok(Arc::new(Self { config, origins, supergraph, verifier, admission, shutdown }))
     }
 
     /// `/graphql` (POST, GET, event streams, sockets), `/health` and `/ready`.
+    ///
+    /// Serve them with the peers' addresses (`into_make_service_with_connect_info::<SocketAddr>()`), which the limits
+    /// per address go by. Streams end by themselves when the gateway's shutdown token is cancelled.
     pub fn routes(self: &Arc<Self>) -> axum::Router {
-        crate::http::routes(self.clone())
+        crate::http::routes(self)
+    }
+
+    /// The supergraph in use and how it came to be.
+    pub fn supergraph(&self) -> &Arc<Live> {
+        &self.supergraph
+    }
+
+    /// When an operation that begins now has to be answered.
+    pub(crate) fn deadline(&self) -> Instant {
+        Instant::now() + Duration::from_millis(self.config.limits.http.timeout_ms)
+    }
+
+    /// Counts a new stream against the limits of its address and its user.
+    ///
+    /// # Errors
+    /// SHUTTING_DOWN, RATE_LIMITED.
+    pub(crate) fn admit(&self, address: Option<IpAddr>, claims: Option<&Claims>) -> Result<Admitted, GraphQLError> {
+        if self.shutdown.is_cancelled() {
+            return Err(GraphQLError::new(Code::ShuttingDown, "the server is shutting down"));
+        }
+        self.admission.admit(&self.config.limits.streams, address, claims.map(|claims| claims.sub.as_str()))
+    }
+
+    /// Whether the streams of this session end at the moment, for reasons that are not their own.
+    pub(crate) fn is_ending(&self, claims: Option<&Claims>) -> bool {
+        self.shutdown.is_cancelled() || auth::is_ending(self.verifier.as_deref(), claims)
+    }
+
+    /// Parses, validates, authorises and plans an operation, or finds it prepared; coerces its variables.
+    pub(crate) async fn prepare(
+        &self,
+        request: &GraphQLRequest,
+        claims: Option<&Claims>,
+        deadline: Instant,
+    ) -> Result<Prepared, Vec<GraphQLError>> {
+        let begun = std::time::Instant::now();
+        let prepared = tokio::time::timeout_at(deadline, self.prepare_in_time(request, claims, deadline)).await;
+        let prepared =
+            prepared.unwrap_or_else(|_| Err(vec![GraphQLError::new(Code::Timeout, "planning took too long")]));
+        if let Err(errors) = &prepared {
+            let code = errors.first().and_then(GraphQLError::code).unwrap_or_default();
+            telemetry::record_operation("", code.to_owned(), begun);
+        }
+        prepared
+    }
+
+    async fn prepare_in_time(
+        &self,
+        request: &GraphQLRequest,
+        claims: Option<&Claims>,
+        deadline: Instant,
+    ) -> Result<Prepared, Vec<GraphQLError>> {
+        let supergraph = self.supergraph.current().ok_or_else(|| {
+            vec![GraphQLError::new(Code::SupergraphUnavailable, "the schema is not known yet; try again soon")]
+        })?;
+        let operation = operation::prepare(&supergraph, &self.config.limits.operation, request, claims).await?;
+        let variables = Arc::new(operation::coerce(&operation, request.variables.as_ref())?);
+        Ok(Prepared { supergraph, operation, variables, deadline })
+    }
+}
+
+/// An operation that is ready to run.
+pub(crate) struct Prepared {
+    supergraph: Arc<Supergraph>,
+    pub(crate) operation: Arc<Operation>,
+    variables: Arc<Variables>,
+    deadline: Instant,
+}
+
+impl Prepared {
+    /// Runs a query or mutation.
+    pub(crate) async fn run(&self, context: &RequestContext) -> Answer {
+        let begun = std::time::Instant::now();
+        let answer = execute::run(&self.supergraph, &self.operation, &self.variables, context, self.deadline).await;
+        let outcome = if answer.has_data { "ok" } else { "failed" };
+        telemetry::record_operation(self.kind(), outcome.to_owned(), begun);
+        answer
+    }
+
+    /// Starts a subscription.
+    pub(crate) async fn subscribe(
+        &self,
+        context: &RequestContext,
+    ) -> Result<BoxStream<'static, Answer>, Vec<GraphQLError>> {
+        let begun = std::time::Instant::now();
+        let started =
+            execute::subscribe(&self.supergraph, &self.operation, &self.variables, context, self.deadline).await;
+        let outcome = if started.is_ok() { "ok" } else { "failed" };
+        telemetry::record_operation(self.kind(), outcome.to_owned(), begun);
+        started
+    }
+
+    /// `query`, `mutation` or `subscription`.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self.operation.kind {
+            OperationKind::Query => "query",
+            OperationKind::Mutation => "mutation",
+            OperationKind::Subscription => "subscription",
+        }
     }
 }

@@ -1,1 +1,118 @@
-//! (being written)
+//! What the router tells of itself: a log line per request, and metrics through the `metrics` facade. Names follow the
+//! OpenTelemetry semantic conventions; an exporter turns their dots into what it needs. Nothing personal is recorded.
+
+use axum::extract::Request;
+use axum::middleware::Next;
+use axum::response::Response;
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use metrics::{counter, gauge, histogram};
+use std::time::Instant;
+use tracing::Instrument;
+use uuid::Uuid;
+
+/// The header that names a request, from the client or made here; it is answered and sent on to subgraphs.
+pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const MAX_REQUEST_ID: usize = 128;
+/// Logged for a client that went away before it was answered.
+const CLIENT_CLOSED_REQUEST: u16 = 499;
+
+/// The id of a request; found in its extensions.
+#[derive(Clone, Debug)]
+pub struct RequestId(pub HeaderValue);
+
+/// What a response's log line says of the operation; found in its extensions.
+#[derive(Clone, Debug, Default)]
+pub struct Summary {
+    /// `query`, `mutation`, `subscription`; empty when it is not known.
+    pub kind: &'static str,
+    /// The operation's name in the document.
+    pub name: Option<String>,
+    /// The code of the first error.
+    pub code: Option<String>,
+}
+
+/// Middleware: names the request, measures it and writes its log line.
+pub async fn observe(mut request: Request, next: Next) -> Response {
+    let id = request_id(request.headers());
+    request.extensions_mut().insert(RequestId(id.clone()));
+    request.headers_mut().insert(REQUEST_ID, id.clone());
+    let span = tracing::info_span!("request", id = id.to_str().unwrap_or_default());
+    async move {
+        let mut exchange = Exchange::begin(request.method().clone(), request.uri().path().to_owned());
+        let mut response = next.run(request).await;
+        exchange.status = response.status().as_u16();
+        exchange.summary = response.extensions_mut().remove().unwrap_or_default();
+        response.headers_mut().insert(REQUEST_ID, id);
+        response
+    }
+    .instrument(span)
+    .await
+}
+
+/// The client's own id when it is a harmless token, else a new one.
+fn request_id(headers: &HeaderMap) -> HeaderValue {
+    let is_harmless = |id: &&HeaderValue| {
+        let is_token = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.:".contains(byte);
+        (1..=MAX_REQUEST_ID).contains(&id.len()) && id.as_bytes().iter().all(is_token)
+    };
+    let made = || HeaderValue::from_str(&Uuid::now_v7().to_string());
+    let given = headers.get(REQUEST_ID).filter(is_harmless).cloned();
+    given.or_else(|| made().ok()).unwrap_or(HeaderValue::from_static("-"))
+}
+
+/// One request and its answer. Recorded when dropped, so that a client that goes away is recorded too.
+struct Exchange {
+    method: Method,
+    path: String,
+    begun: Instant,
+    status: u16,
+    summary: Summary,
+}
+
+impl Exchange {
+    fn begin(method: Method, path: String) -> Self {
+        gauge!("http.server.active_requests").increment(1);
+        Self { method, path, begun: Instant::now(), status: CLIENT_CLOSED_REQUEST, summary: Summary::default() }
+    }
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        let duration = self.begun.elapsed();
+        let (method, status) = (method_label(&self.method), self.status.to_string());
+        gauge!("http.server.active_requests").decrement(1);
+        histogram!(
+            "http.server.request.duration",
+            "http.request.method" => method,
+            "http.route" => self.path.clone(),
+            "http.response.status_code" => status,
+        )
+        .record(duration.as_secs_f64());
+        let milliseconds = duration.as_secs_f64() * 1_000.0;
+        let Summary { kind, name, code } = &self.summary;
+        tracing::info!(
+            target: "access",
+            method, path = self.path, status = self.status, milliseconds,
+            operation = kind, name = name.as_deref(), code = code.as_deref(),
+        );
+    }
+}
+
+/// A client may invent methods; metrics must not grow with them.
+fn method_label(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::POST => "POST",
+        Method::OPTIONS => "OPTIONS",
+        Method::HEAD => "HEAD",
+        Method::CONNECT => "CONNECT",
+        _ => "_OTHER",
+    }
+}
+
+/// Records one operation, however it came in. `outcome` is `ok`, `failed` (no data) or the code of its request error.
+pub fn record_operation(kind: &'static str, outcome: String, begun: Instant) {
+    let duration = begun.elapsed().as_secs_f64();
+    histogram!("graphql.server.operation.duration", "graphql.operation.type" => kind).record(duration);
+    counter!("graphql.server.operations", "graphql.operation.type" => kind, "outcome" => outcome).increment(1);
+}

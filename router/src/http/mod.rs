@@ -1,8 +1,218 @@
-//! GraphQL over HTTP, health.
+//! GraphQL over HTTP (<https://graphql.github.io/graphql-over-http/draft/>), event streams, the way to sockets, health.
 
-use crate::Gateway;
+pub(crate) mod client;
+mod events;
+mod health;
+mod media;
+pub(crate) mod origins;
+mod params;
+pub(crate) mod reply;
+
+use crate::error::{Code, GraphQLError};
+use crate::gateway::Prepared;
+use crate::operation::OperationKind;
+use crate::request::{GraphQLRequest, RequestContext};
+use crate::subscription;
+use crate::telemetry::{self, Summary};
+use crate::{Gateway, auth};
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{FromRequestParts, Request, State, WebSocketUpgrade};
+use axum::response::Response;
+use axum::routing::{any, get};
+use bytes::Bytes;
+use client::Client;
+use futures::future::join_all;
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+use media::{Accept, Format};
+use params::Params;
+use std::any::Any;
+use std::net::IpAddr;
 use std::sync::Arc;
+use tokio::time::Instant;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::compression::predicate::{DefaultPredicate, Predicate, SizeAbove};
+use tower_http::compression::{CompressionLayer, CompressionLevel};
 
-pub(crate) fn routes(gateway: Arc<Gateway>) -> axum::Router {
-    axum::Router::new().with_state(gateway)
+/// Asks for the query plan in the answer, where the configuration allows it.
+const QUERY_PLAN: HeaderName = HeaderName::from_static("graphql-query-plan");
+/// Shorter answers are not worth compressing.
+const MIN_COMPRESSED_BYTES: u16 = 1024;
+
+/// The routes of a router.
+pub(crate) fn routes(gateway: &Arc<Gateway>) -> Router {
+    // The predicate leaves event streams alone.
+    let predicate = DefaultPredicate::new().and(SizeAbove::new(MIN_COMPRESSED_BYTES));
+    let compression = CompressionLayer::new().quality(CompressionLevel::Fastest).compress_when(predicate);
+    let mut graphql = any(graphql).layer(compression);
+    if let Some(cors) = gateway.origins.cors(&gateway.config.cors) {
+        graphql = graphql.layer(cors);
+    }
+    Router::new()
+        .route("/graphql", graphql)
+        .route("/health", get(health::live))
+        .route("/ready", get(health::ready))
+        .route_layer(CatchPanicLayer::custom(panicked))
+        .route_layer(axum::middleware::from_fn(telemetry::observe))
+        .with_state(gateway.clone())
+}
+
+/// The panic hook has told where; the client learns only that it is our fault.
+fn panicked(_: Box<dyn Any + Send>) -> Response {
+    reply::errors(Format::GraphQLResponse, &[internal()])
+}
+
+pub(crate) fn internal() -> GraphQLError {
+    GraphQLError::new(Code::Internal, "an internal error occurred")
+}
+
+async fn graphql(State(gateway): State<Arc<Gateway>>, request: Request) -> Response {
+    let deadline = gateway.deadline();
+    let (parts, body) = request.into_parts();
+    if is_upgrade(&parts) {
+        return socket(gateway, parts).await.unwrap_or_else(|error| reply::errors(Format::Json, &[error]));
+    }
+    let accept = match Accept::of(&parts.headers) {
+        Ok(accept) => accept,
+        Err(error) => return reply::errors(Format::Json, &[error]),
+    };
+    let format = accept.format;
+    let exchange = Exchange { gateway, accept, method: parts.method.clone(), deadline };
+    exchange.answer(parts, body).await.unwrap_or_else(|error| reply::errors(format, &[error]))
+}
+
+fn is_upgrade(parts: &Parts) -> bool {
+    let upgrade = parts.headers.get(header::UPGRADE).and_then(|value| value.to_str().ok());
+    parts.method == Method::CONNECT || upgrade.is_some_and(|value| value.eq_ignore_ascii_case("websocket"))
+}
+
+/// Opens a socket. A token in the header is checked before it opens.
+async fn socket(gateway: Arc<Gateway>, mut parts: Parts) -> Result<Response, GraphQLError> {
+    gateway.origins.check_socket(&parts.headers, &gateway.config.csrf)?;
+    let client = Client::of(&parts, &gateway.config.network);
+    let authorization = auth::authorization(&parts.headers)?;
+    let context = auth::identify(gateway.verifier.as_deref(), authorization, client.forward).await?;
+    let admitted = gateway.admit(client.address, None)?;
+    match WebSocketUpgrade::from_request_parts(&mut parts, &()).await {
+        Ok(upgrade) => Ok(subscription::accept(upgrade, gateway, context, admitted)),
+        Err(rejection) => Err(GraphQLError::new(Code::BadRequest, rejection.body_text())),
+    }
+}
+
+/// One HTTP request on its way to its answer.
+struct Exchange {
+    gateway: Arc<Gateway>,
+    accept: Accept,
+    method: Method,
+    deadline: Instant,
+}
+
+impl Exchange {
+    async fn answer(&self, parts: Parts, body: Body) -> Result<Response, GraphQLError> {
+        let config = &self.gateway.config;
+        match self.method {
+            Method::GET => origins::check_simple(&parts.headers, &config.csrf)?,
+            Method::POST => media::check_content_type(&parts.headers)?,
+            _ => {
+                let message = "GraphQL is asked by POST or GET";
+                return Ok(reply::method_not_allowed(self.accept.format, &[Method::GET, Method::POST], message));
+            }
+        }
+        let Client { address, forward } = Client::of(&parts, &config.network);
+        let authorization = auth::authorization(&parts.headers)?;
+        let context = auth::identify(self.gateway.verifier.as_deref(), authorization, forward).await?;
+        let params = if self.method == Method::GET {
+            params::from_uri(&parts.uri)?
+        } else {
+            let limits = &config.limits.http;
+            let body = params::read(body, limits.max_body_bytes, self.deadline).await?;
+            params::from_body(&body, limits.max_batch)?
+        };
+        match params {
+            Params::One(request) => self.answer_one(request, context, address, &parts.headers).await,
+            Params::Batch(requests) => Ok(self.answer_batch(requests, context).await),
+        }
+    }
+
+    async fn answer_one(
+        &self,
+        request: GraphQLRequest,
+        context: RequestContext,
+        address: Option<IpAddr>,
+        headers: &HeaderMap,
+    ) -> Result<Response, GraphQLError> {
+        let format = self.accept.format;
+        let prepared = match self.gateway.prepare(&request, context.claims.as_deref(), self.deadline).await {
+            Ok(prepared) => prepared,
+            Err(errors) if format == Format::EventStream => return Ok(events::refuse(&errors)),
+            Err(errors) => return Ok(reply::errors(format, &errors)),
+        };
+        let summary = Summary { kind: prepared.kind(), name: prepared.operation.name.clone(), code: None };
+        let mut response = match prepared.operation.kind {
+            OperationKind::Mutation if self.method == Method::GET => {
+                reply::method_not_allowed(format, &[Method::POST], "mutations are sent by POST")
+            }
+            OperationKind::Subscription if !self.accept.events => {
+                let message = "a subscription needs accept: text/event-stream, or a socket (graphql-transport-ws)";
+                return Err(GraphQLError::new(Code::NotAcceptable, message));
+            }
+            OperationKind::Subscription => self.stream(prepared, context, address)?,
+            _ if format == Format::EventStream => self.stream(prepared, context, address)?,
+            _ => {
+                let answer = prepared.run(&context).await;
+                let plan = self.query_plan(&prepared, headers);
+                reply::result(format, plan.map_or(answer.body.clone(), |plan| with_query_plan(&answer.body, &plan)))
+            }
+        };
+        response.extensions_mut().insert(summary);
+        Ok(response)
+    }
+
+    fn stream(
+        &self,
+        prepared: Prepared,
+        context: RequestContext,
+        address: Option<IpAddr>,
+    ) -> Result<Response, GraphQLError> {
+        let admitted = self.gateway.admit(address, context.claims.as_deref())?;
+        Ok(events::respond(self.gateway.clone(), prepared, context, admitted))
+    }
+
+    /// Runs the operations of a batch side by side; an answer each, in their order.
+    async fn answer_batch(&self, requests: Vec<GraphQLRequest>, context: RequestContext) -> Response {
+        let answers = join_all(requests.iter().map(|request| self.answer_of_batch(request, &context))).await;
+        let mut body = Vec::with_capacity(answers.iter().map(|answer| answer.len() + 1).sum::<usize>() + 1);
+        for (position, answer) in answers.iter().enumerate() {
+            body.push(if position == 0 { b'[' } else { b',' });
+            body.extend_from_slice(answer);
+        }
+        body.push(b']');
+        let format = if self.accept.format == Format::EventStream { Format::Json } else { self.accept.format };
+        reply::result(format, body.into())
+    }
+
+    async fn answer_of_batch(&self, request: &GraphQLRequest, context: &RequestContext) -> Bytes {
+        match self.gateway.prepare(request, context.claims.as_deref(), self.deadline).await {
+            Ok(prepared) if prepared.operation.kind == OperationKind::Subscription => {
+                reply::body(&[GraphQLError::new(Code::BadRequest, "a batch cannot hold subscriptions")])
+            }
+            Ok(prepared) => prepared.run(context).await.body,
+            Err(errors) => reply::body(&errors),
+        }
+    }
+
+    fn query_plan(&self, prepared: &Prepared, headers: &HeaderMap) -> Option<String> {
+        let is_asked = headers.get(QUERY_PLAN).is_some_and(|value| value == HeaderValue::from_static("true"));
+        if !(is_asked && self.gateway.config.debug.query_plan) {
+            return None;
+        }
+        prepared.operation.plan.as_ref().and_then(|plan| serde_json::to_string(&plan.source).ok())
+    }
+}
+
+/// Adds `extensions.queryPlan` to an answer, which is an object without extensions.
+fn with_query_plan(body: &[u8], plan: &str) -> Bytes {
+    let open = body.trim_ascii_end().strip_suffix(b"}").unwrap_or(body);
+    [open, b",\"extensions\":{\"queryPlan\":", plan.as_bytes(), b"}}"].concat().into()
 }

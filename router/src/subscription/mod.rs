@@ -1,1 +1,72 @@
-//! (being written)
+//! The client side of streams: the results of one operation, in order, and the socket that carries many of them.
+
+mod admission;
+mod message;
+mod socket;
+
+pub(crate) use admission::{Admission, Admitted};
+pub(crate) use socket::accept;
+
+use crate::Gateway;
+use crate::error::GraphQLError;
+use crate::gateway::Prepared;
+use crate::http::internal;
+use crate::operation::OperationKind;
+use crate::request::{GraphQLRequest, RequestContext};
+use async_stream::stream;
+use bytes::Bytes;
+use futures::stream::BoxStream;
+use futures::{Stream, StreamExt};
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+/// A step of an operation. The end of the stream is its completion.
+#[derive(Clone, Debug)]
+pub(crate) enum Event {
+    /// A result, as JSON.
+    Next(Bytes),
+    /// It could not be started, or broke; nothing follows.
+    Errors(Vec<GraphQLError>),
+}
+
+/// The steps of an operation.
+pub(crate) type Events = BoxStream<'static, Event>;
+
+/// Runs an operation of any kind. Dropping the stream ends it, upstream too.
+pub(crate) fn events(prepared: Prepared, context: RequestContext) -> Events {
+    unpanicking(stream! {
+        if prepared.operation.kind != OperationKind::Subscription {
+            yield Event::Next(prepared.run(&context).await.body);
+            return;
+        }
+        match prepared.subscribe(&context).await {
+            Ok(mut answers) => {
+                while let Some(answer) = answers.next().await {
+                    yield Event::Next(answer.body);
+                }
+            }
+            Err(errors) => yield Event::Errors(errors),
+        }
+    })
+}
+
+/// Prepares and runs an operation.
+fn operation(gateway: Arc<Gateway>, request: GraphQLRequest, context: RequestContext) -> Events {
+    unpanicking(stream! {
+        match gateway.prepare(&request, context.claims.as_deref(), gateway.deadline()).await {
+            Ok(prepared) => {
+                let mut events = events(prepared, context);
+                while let Some(event) = events.next().await {
+                    yield event;
+                }
+            }
+            Err(errors) => yield Event::Errors(errors),
+        }
+    })
+}
+
+/// A defect that one operation meets must not take others on the same socket down.
+fn unpanicking(events: impl Stream<Item = Event> + Send + 'static) -> Events {
+    let events = AssertUnwindSafe(events).catch_unwind();
+    events.map(|event| event.unwrap_or_else(|_| Event::Errors(vec![internal()]))).boxed()
+}

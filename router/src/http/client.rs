@@ -1,0 +1,67 @@
+//! Where a request comes from, and what of it travels on to subgraphs.
+
+use crate::config::Network;
+use crate::telemetry::REQUEST_ID;
+use axum::extract::ConnectInfo;
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+use std::net::{IpAddr, SocketAddr};
+
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+/// Sent on as they are: who asks, by which request, in which trace (W3C Trace Context).
+const FORWARDED: [HeaderName; 4] =
+    [header::USER_AGENT, REQUEST_ID, HeaderName::from_static("traceparent"), HeaderName::from_static("tracestate")];
+
+/// The sender of a request, as far as the network tells.
+pub(crate) struct Client {
+    /// Its address, when it is known.
+    pub(crate) address: Option<IpAddr>,
+    /// The headers to send along to subgraphs, but for `authorization`.
+    pub(crate) forward: HeaderMap,
+}
+
+impl Client {
+    /// Reads it from the head of a request.
+    pub(crate) fn of(parts: &Parts, network: &Network) -> Self {
+        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip().to_canonical());
+        let address = forwarded_address(&parts.headers, network.trusted_proxies).or(peer);
+        let mut forward = HeaderMap::with_capacity(FORWARDED.len() + 2);
+        for name in FORWARDED {
+            if let Some(value) = parts.headers.get(&name) {
+                forward.insert(name, value.clone());
+            }
+        }
+        if let Some(value) = address.and_then(|address| HeaderValue::from_str(&address.to_string()).ok()) {
+            forward.insert(X_FORWARDED_FOR, value);
+        }
+        Self { address, forward }
+    }
+}
+
+/// The address that the outermost of the trusted proxies saw. Entries further left are the client's own words.
+fn forwarded_address(headers: &HeaderMap, trusted_proxies: usize) -> Option<IpAddr> {
+    let lines = headers.get_all(X_FORWARDED_FOR).iter().filter_map(|value| value.to_str().ok());
+    let chain: Vec<&str> = lines.flat_map(|line| line.split(',')).map(str::trim).collect();
+    let position = chain.len().checked_sub(trusted_proxies)?;
+    let entry = chain.get(position)?;
+    let address = entry.parse().ok().or_else(|| entry.parse::<SocketAddr>().ok().map(|socket| socket.ip()));
+    address.map(|address| address.to_canonical())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_trusted_proxies_say_is_believed() {
+        let mut headers = HeaderMap::new();
+        headers.append(X_FORWARDED_FOR, HeaderValue::from_static("10.0.0.1, 10.0.0.2"));
+        headers.append(X_FORWARDED_FOR, HeaderValue::from_static("[2001:db8::1]:443"));
+        let address = |trusted| forwarded_address(&headers, trusted).map(|address| address.to_string());
+        assert_eq!(address(0), None);
+        assert_eq!(address(1).as_deref(), Some("2001:db8::1"));
+        assert_eq!(address(2).as_deref(), Some("10.0.0.2"));
+        assert_eq!(address(3).as_deref(), Some("10.0.0.1"));
+        assert_eq!(address(4), None);
+    }
+}

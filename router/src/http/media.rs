@@ -1,0 +1,155 @@
+//! Media types of requests and responses (GraphQL over HTTP, "Media Types").
+
+use crate::error::{Code, GraphQLError};
+use headers_accept::Accept as MediaRanges;
+use http::{HeaderMap, HeaderValue, header};
+use mediatype::names::{APPLICATION, CHARSET, EVENT_STREAM, JSON, TEXT};
+use mediatype::values::UTF_8;
+use mediatype::{MediaType, Name, ReadParams};
+
+/// What a response is written as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Format {
+    /// `application/json`: well-formed requests are answered with status 200, whatever becomes of them.
+    Json,
+    /// `application/graphql-response+json`: the status tells of request errors.
+    GraphQLResponse,
+    /// `text/event-stream`: results as events (GraphQL over SSE, distinct connections mode).
+    EventStream,
+}
+
+impl Format {
+    /// The value of `Content-Type`.
+    pub(crate) fn content_type(self) -> HeaderValue {
+        HeaderValue::from_static(match self {
+            Self::Json => "application/json; charset=utf-8",
+            Self::GraphQLResponse => "application/graphql-response+json; charset=utf-8",
+            Self::EventStream => "text/event-stream",
+        })
+    }
+}
+
+const GRAPHQL_RESPONSE: Name = Name::new_unchecked("graphql-response");
+const IN_UTF_8: &[(Name, mediatype::Value)] = &[(CHARSET, UTF_8)];
+
+/// What can be produced, most preferred first. With a wildcard that is plain JSON: who does not name a type may be a
+/// client of old, which takes other statuses than 200 for failures of the network.
+static AVAILABLE: [(MediaType<'static>, Format); 5] = [
+    (MediaType::new(APPLICATION, JSON), Format::Json),
+    (MediaType::from_parts(APPLICATION, JSON, None, IN_UTF_8), Format::Json),
+    (MediaType::from_parts(APPLICATION, GRAPHQL_RESPONSE, Some(JSON), &[]), Format::GraphQLResponse),
+    (MediaType::from_parts(APPLICATION, GRAPHQL_RESPONSE, Some(JSON), IN_UTF_8), Format::GraphQLResponse),
+    (MediaType::new(TEXT, EVENT_STREAM), Format::EventStream),
+];
+
+/// What the client can read.
+pub(crate) struct Accept {
+    /// Its favourite.
+    pub(crate) format: Format,
+    /// Whether it reads event streams at all.
+    pub(crate) events: bool,
+}
+
+impl Accept {
+    /// Reads `Accept`. Without it the answer is `application/graphql-response+json`, as the specification asks.
+    ///
+    /// # Errors
+    /// NOT_ACCEPTABLE when nothing the client reads can be produced.
+    pub(crate) fn of(headers: &HeaderMap) -> Result<Self, GraphQLError> {
+        let values: Vec<&str> =
+            headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok()).collect();
+        if values.is_empty() {
+            return Ok(Self { format: Format::GraphQLResponse, events: true });
+        }
+        // Types, parameter names and charsets are all compared without regard to case.
+        let ranges: MediaRanges = values.join(",").to_ascii_lowercase().parse().map_err(|_| not_acceptable())?;
+        let best = ranges.negotiate(AVAILABLE.iter().map(|(media_type, _)| media_type));
+        let format = best
+            .and_then(|best| AVAILABLE.iter().find(|(media_type, _)| media_type == best))
+            .map(|(_, format)| *format)
+            .ok_or_else(not_acceptable)?;
+        let events = ranges.negotiate([&MediaType::new(TEXT, EVENT_STREAM)]).is_some();
+        Ok(Self { format, events })
+    }
+}
+
+fn not_acceptable() -> GraphQLError {
+    GraphQLError::new(
+        Code::NotAcceptable,
+        "the answer can be application/graphql-response+json, application/json or text/event-stream",
+    )
+}
+
+/// Refuses bodies that are not JSON in UTF-8, or compressed.
+pub(crate) fn check_content_type(headers: &HeaderMap) -> Result<(), GraphQLError> {
+    let unsupported = |message: &'static str| Err(GraphQLError::new(Code::UnsupportedMediaType, message));
+    if headers.contains_key(header::CONTENT_ENCODING) {
+        return unsupported("compressed request bodies are not read");
+    }
+    let value = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let Some(content_type) = value.and_then(|value| MediaType::parse(value).ok()) else {
+        return unsupported("a request needs the content-type application/json");
+    };
+    if content_type.essence() != MediaType::new(APPLICATION, JSON) {
+        return unsupported(
+            "a request has to be application/json; files are uploaded by signed URLs, not by multipart",
+        );
+    }
+    match content_type.get_param(CHARSET) {
+        Some(charset) if !charset.unquoted_str().eq_ignore_ascii_case("utf-8") => unsupported("JSON is read as UTF-8"),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn accept(value: &'static str) -> Option<(Format, bool)> {
+        let headers = HeaderMap::from_iter([(header::ACCEPT, HeaderValue::from_static(value))]);
+        Accept::of(&headers).ok().map(|accept| (accept.format, accept.events))
+    }
+
+    #[test]
+    fn the_favourite_of_the_client_is_chosen() {
+        use Format::{EventStream, GraphQLResponse, Json};
+        assert_eq!(accept("application/json"), Some((Json, false)));
+        assert_eq!(accept("application/json; charset=UTF-8"), Some((Json, false)));
+        assert_eq!(accept("application/json;q=0.9"), Some((Json, false)));
+        assert_eq!(accept("application/graphql-response+json"), Some((GraphQLResponse, false)));
+        assert_eq!(
+            accept("application/graphql-response+json; charset=utf-8, application/json; charset=utf-8"),
+            Some((GraphQLResponse, false))
+        );
+        assert_eq!(accept("application/json, application/graphql-response+json;q=0.9"), Some((Json, false)));
+        assert_eq!(accept("application/json;q=0.5, application/graphql-response+json"), Some((GraphQLResponse, false)));
+        assert_eq!(accept("text/event-stream"), Some((EventStream, true)));
+        assert_eq!(accept("application/json, text/event-stream"), Some((Json, true)));
+        assert_eq!(accept("*/*"), Some((Json, true)));
+        assert_eq!(accept("application/*"), Some((Json, false)));
+        assert_eq!(accept("text/html, */*;q=0.1"), Some((Json, true)));
+        assert_eq!(
+            accept("multipart/mixed;deferSpec=20220824, application/graphql-response+json, application/json;q=0.9"),
+            Some((GraphQLResponse, false))
+        );
+        for refused in ["text/html", "application/json;q=0", "nonsense", "application/json; charset=utf-16"] {
+            assert_eq!(accept(refused), None, "{refused}");
+        }
+        assert_eq!(Accept::of(&HeaderMap::new()).unwrap().format, GraphQLResponse);
+    }
+
+    #[test]
+    fn only_json_in_utf_8_is_read() {
+        let check = |value: &'static str| {
+            check_content_type(&HeaderMap::from_iter([(header::CONTENT_TYPE, HeaderValue::from_static(value))]))
+        };
+        for read in ["application/json", "Application/JSON; charset=UTF-8", "application/json;charset=\"utf-8\""] {
+            assert!(check(read).is_ok(), "{read}");
+        }
+        for refused in ["text/plain", "multipart/form-data; boundary=x", "application/json; charset=latin1", "json", ""]
+        {
+            assert_eq!(check(refused).unwrap_err().code(), Some("UNSUPPORTED_MEDIA_TYPE"), "{refused}");
+        }
+        assert!(check_content_type(&HeaderMap::new()).is_err());
+    }
+}
