@@ -33,11 +33,7 @@ mod entity {
 
     /// Where a delivery stands.
     #[derive(Clone, Copy, Debug, PartialEq, Eq, EnumIter, DeriveActiveEnum)]
-    #[sea_orm(
-        rs_type = "String",
-        db_type = "String(StringLen::None)",
-        rename_all = "SCREAMING_SNAKE_CASE"
-    )]
+    #[sea_orm(rs_type = "String", db_type = "String(StringLen::None)", rename_all = "SCREAMING_SNAKE_CASE")]
     pub enum Status {
         Queued,
         Sending,
@@ -146,11 +142,7 @@ pub(crate) async fn failed(
     now: DateTime<Utc>,
 ) -> Result<(), DbErr> {
     let reason: String = reason.chars().take(MAX_ERROR).collect();
-    let status = if retry_at.is_some() {
-        Status::Retrying
-    } else {
-        Status::Dead
-    };
+    let status = if retry_at.is_some() { Status::Retrying } else { Status::Dead };
     update(delivery.id, status)
         .col_expr(entity::Column::LastError, Expr::val(reason))
         .col_expr(entity::Column::NextAttemptAt, Expr::val(retry_at.unwrap_or(now)))
@@ -160,15 +152,10 @@ pub(crate) async fn failed(
 }
 
 fn update(id: Uuid, status: Status) -> sea_orm::UpdateMany<entity::Entity> {
-    entity::Entity::update_many()
-        .col_expr(entity::Column::Status, Expr::val(status))
-        .filter(entity::Column::Id.eq(id))
+    entity::Entity::update_many().col_expr(entity::Column::Status, Expr::val(status)).filter(entity::Column::Id.eq(id))
 }
 
 /// How many mails wait.
 pub(crate) async fn depth(database: &DatabaseConnection) -> Result<u64, DbErr> {
-    entity::Entity::find()
-        .filter(entity::Column::Status.is_in(PENDING))
-        .count(database)
-        .await
+    entity::Entity::find().filter(entity::Column::Status.is_in(PENDING)).count(database).await
 }

@@ -17,12 +17,12 @@ pub(crate) fn handler(clock: Clock, domain: String, queued: Queued) -> impl Hand
                 return Ok(None);
             }
             let command: MailRequested = serde_json::from_value(event.data)?;
-            delivery::enqueue(transaction, event.id, &domain, &command, clock.now())
-                .await
-                .map_err(|error| match error {
+            delivery::enqueue(transaction, event.id, &domain, &command, clock.now()).await.map_err(
+                |error| match error {
                     crate::Error::Kit(error) => HandlerError::Retry(error),
                     error => HandlerError::Poison(error.to_string()),
-                })?;
+                },
+            )?;
             Ok(Some(Box::new(move || queued.wake()) as AfterCommit))
         }
         .boxed()

@@ -54,15 +54,8 @@ const PAGE_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; frame-
 
 /// Puts a message (RFC 5322) into the mailbox, unless it is there already.
 pub(crate) async fn receive(database: &DatabaseConnection, raw: &[u8]) -> Result<(), Error> {
-    let mail = MessageParser::default()
-        .parse(raw)
-        .ok_or_else(|| Error::Config("a mail without headers".into()))?;
-    let to = mail
-        .to()
-        .and_then(|to| to.first())
-        .and_then(|to| to.address())
-        .unwrap_or_default()
-        .to_owned();
+    let mail = MessageParser::default().parse(raw).ok_or_else(|| Error::Config("a mail without headers".into()))?;
+    let to = mail.to().and_then(|to| to.first()).and_then(|to| to.address()).unwrap_or_default().to_owned();
     let row = entity::ActiveModel {
         id: Set(hansa_kit::ids::new()),
         message_id: Set(format!("<{}>", mail.message_id().unwrap_or_default())),
@@ -80,17 +73,9 @@ pub(crate) async fn receive(database: &DatabaseConnection, raw: &[u8]) -> Result
 }
 
 async fn prune(database: &DatabaseConnection) -> Result<(), Error> {
-    let oldest = entity::Entity::find()
-        .order_by_desc(entity::Column::Id)
-        .offset(KEPT)
-        .limit(1)
-        .one(database)
-        .await?;
+    let oldest = entity::Entity::find().order_by_desc(entity::Column::Id).offset(KEPT).limit(1).one(database).await?;
     if let Some(oldest) = oldest {
-        entity::Entity::delete_many()
-            .filter(entity::Column::Id.lte(oldest.id))
-            .exec(database)
-            .await?;
+        entity::Entity::delete_many().filter(entity::Column::Id.lte(oldest.id)).exec(database).await?;
     }
     Ok(())
 }
@@ -148,10 +133,7 @@ pub fn routes(database: DatabaseConnection) -> Result<Router, Error> {
 }
 
 async fn all(database: &DatabaseConnection) -> Result<Vec<Message>, Error> {
-    let rows = entity::Entity::find()
-        .order_by_asc(entity::Column::Id)
-        .all(database)
-        .await?;
+    let rows = entity::Entity::find().order_by_asc(entity::Column::Id).all(database).await?;
     Ok(rows.into_iter().map(Message::from).collect())
 }
 
@@ -170,10 +152,7 @@ async fn list(State(mailbox): State<Arc<Mailbox>>) -> Response {
     let page = async {
         let mut messages = all(&mailbox.database).await?;
         messages.reverse();
-        Ok(mailbox
-            .pages
-            .get_template("mailbox.html")?
-            .render(context! { messages })?)
+        Ok(mailbox.pages.get_template("mailbox.html")?.render(context! { messages })?)
     };
     html(page.await, PAGE_POLICY)
 }
@@ -182,10 +161,7 @@ async fn message(State(mailbox): State<Arc<Mailbox>>, Path(id): Path<Uuid>) -> R
     match find(&mailbox.database, id).await {
         Ok(None) => StatusCode::NOT_FOUND.into_response(),
         Ok(Some(message)) => {
-            let page = mailbox
-                .pages
-                .get_template("message.html")
-                .and_then(|page| page.render(context! { message }));
+            let page = mailbox.pages.get_template("message.html").and_then(|page| page.render(context! { message }));
             html(page.map_err(Error::from), PAGE_POLICY)
         }
         Err(error) => fault(&error),
@@ -201,10 +177,8 @@ async fn body(State(mailbox): State<Arc<Mailbox>>, Path(id): Path<Uuid>) -> Resp
 }
 
 fn html(page: Result<String, Error>, policy: &'static str) -> Response {
-    let headers: [(HeaderName, &str); 2] = [
-        (header::CONTENT_SECURITY_POLICY, policy),
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-    ];
+    let headers: [(HeaderName, &str); 2] =
+        [(header::CONTENT_SECURITY_POLICY, policy), (header::X_CONTENT_TYPE_OPTIONS, "nosniff")];
     match page {
         Ok(page) => (headers, Html(page)).into_response(),
         Err(error) => fault(&error),

@@ -84,10 +84,7 @@ impl Sender {
             clock,
             queued,
             templates: templates::environment()?,
-            from: config
-                .from
-                .parse()
-                .map_err(|error| Error::Config(format!("from: {error}")))?,
+            from: config.from.parse().map_err(|error| Error::Config(format!("from: {error}")))?,
             product_name: config.product_name.clone(),
             public_url: config.public_url.clone(),
             interval: Duration::from_millis(config.interval_ms),
@@ -261,9 +258,7 @@ mod tests {
     #[test]
     fn retries_back_off_up_to_a_quarter_of_an_hour() {
         let now = Utc::now();
-        let delays: Vec<_> = (0..MAX_ATTEMPTS)
-            .map(|n| (retry_at(n, now) - now).num_seconds())
-            .collect();
+        let delays: Vec<_> = (0..MAX_ATTEMPTS).map(|n| (retry_at(n, now) - now).num_seconds()).collect();
         assert_eq!(delays[..4], [2, 4, 8, 16]);
         assert!(delays.is_sorted() && delays.iter().all(|delay| *delay <= 900));
     }

@@ -19,10 +19,7 @@ pub struct Config {
 
 impl Default for Config {
     fn default() -> Self {
-        Self {
-            url: None,
-            timeout_ms: 30_000,
-        }
+        Self { url: None, timeout_ms: 30_000 }
     }
 }
 
@@ -30,10 +27,7 @@ impl Default for Config {
 #[derive(Clone, Debug)]
 pub(crate) enum Smtp {
     Mailbox(DatabaseConnection),
-    Server {
-        transport: AsyncSmtpTransport<Tokio1Executor>,
-        timeout: Duration,
-    },
+    Server { transport: AsyncSmtpTransport<Tokio1Executor>, timeout: Duration },
 }
 
 /// Why a message was not accepted.

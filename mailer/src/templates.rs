@@ -35,10 +35,7 @@ pub(crate) fn environment() -> Result<Environment<'static>, Error> {
 /// The language of an RFC 5646 tag, where there are templates in it; English otherwise.
 fn language(locale: &str) -> &'static str {
     let primary = locale.split(['-', '_']).next().unwrap_or_default().to_lowercase();
-    LANGUAGES
-        .into_iter()
-        .find(|language| *language == primary)
-        .unwrap_or("en")
+    LANGUAGES.into_iter().find(|language| *language == primary).unwrap_or("en")
 }
 
 /// Fills in a message's templates.
@@ -55,17 +52,9 @@ pub(crate) fn render(
         }
     };
     let language = language(locale);
-    let part = |kind: &str| {
-        environment
-            .get_template(&format!("{name}.{language}.{kind}"))?
-            .render(&values)
-    };
+    let part = |kind: &str| environment.get_template(&format!("{name}.{language}.{kind}"))?.render(&values);
     let subject = part("subject")?.split_whitespace().collect::<Vec<_>>().join(" ");
-    Ok(Rendered {
-        subject,
-        text: part("txt")?,
-        html: part("html")?,
-    })
+    Ok(Rendered { subject, text: part("txt")?, html: part("html")? })
 }
 
 #[cfg(test)]
@@ -73,18 +62,8 @@ mod tests {
     use super::*;
 
     fn welcome(locale: &str, display_name: &str) -> Rendered {
-        let message = Message::Welcome {
-            display_name: display_name.into(),
-            username: "ann".into(),
-        };
-        render(
-            &environment().unwrap(),
-            &message,
-            locale,
-            "Hansa",
-            "https://hansa.example",
-        )
-        .unwrap()
+        let message = Message::Welcome { display_name: display_name.into(), username: "ann".into() };
+        render(&environment().unwrap(), &message, locale, "Hansa", "https://hansa.example").unwrap()
     }
 
     #[test]
