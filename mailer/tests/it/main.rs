@@ -145,6 +145,8 @@ async fn a_temporary_failure_holds_up_its_recipient_only() {
     let recipients: Vec<_> = accepted.iter().map(|mail| mail.to.as_str()).collect();
     assert_eq!(recipients, ["quick@example.com", "slow@example.com", "slow@example.com"]);
     assert_ne!(accepted[1].message_id, accepted[2].message_id);
+    assert!(accepted.is_sorted_by_key(|mail| mail.at));
+    assert!(accepted.iter().all(|mail| mail.has_text_and_html && mail.subject.starts_with("Welcome")));
     deps.shutdown.cancel();
 }
 
