@@ -268,6 +268,7 @@ fn producer(client: &ClientConfig) -> KafkaResult<Producer> {
         .set("enable.gapless.guarantee", "true")
         .set("acks", "all")
         .set("message.timeout.ms", "0")
+        .set("max.in.flight.requests.per.connection", "1")
         .set("linger.ms", "2")
         .set("retry.backoff.max.ms", "500")
         .set("compression.type", "lz4")

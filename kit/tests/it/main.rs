@@ -1,0 +1,3 @@
+//! The kit's tests: one binary.
+
+mod bus;
