@@ -1,1 +1,82 @@
-//! The posts subgraph.
+//! The posts subgraph: short texts that users publish and everybody may read.
+//!
+//! `graphql` and `events` call [`service`], which keeps the rules of `domain` in transactions over `store`. A change and
+//! its event are one transaction.
+
+mod domain;
+mod entity;
+mod error;
+mod events;
+mod graphql;
+mod service;
+mod store;
+
+pub use error::Error;
+pub use graphql::{Schema, schema};
+pub use service::Service;
+
+use hansa_kit::{Deps, Role, consumer, database, idempotency, outbox, role::Task, serve};
+use sea_orm::DatabaseConnection;
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// The subgraph's name.
+pub const NAME: &str = "posts";
+
+const PRUNE_EVERY: Duration = Duration::from_secs(3600);
+
+/// The configuration of posts.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// The service's own database.
+    pub database: database::Config,
+}
+
+/// Opens and migrates the database, and builds the service on it.
+///
+/// # Errors
+/// When the database cannot be reached or migrated.
+pub async fn build(config: &Config, deps: &Deps) -> Result<Role, Error> {
+    let connection = database::connect(&config.database).await?;
+    database::migrate::<hansa_migrations::posts::Migrator>(&connection).await?;
+    Ok(role(connection, deps))
+}
+
+/// The service on its opened and migrated database.
+pub fn role(database: DatabaseConnection, deps: &Deps) -> Role {
+    let service = Service::new(database.clone(), deps.clock.clone());
+    let source = consumer::Source {
+        database: database.clone(),
+        bus: deps.bus.clone(),
+        group: NAME,
+        topics: events::TOPICS,
+        clock: deps.clock.clone(),
+    };
+    let relay =
+        outbox::relay(database, deps.bus.clone(), service.outbox.clone(), deps.clock.clone(), deps.shutdown.clone());
+    let consume = consumer::run(source, deps.shutdown.clone(), events::handler(service.clone()));
+    let pruned = service.clone();
+    let prune = move || prune(pruned.clone());
+    Role {
+        name: NAME,
+        routes: serve::routes(schema(service), deps.verifier.clone(), deps.shutdown.clone()),
+        tasks: vec![
+            Task::new("posts.outbox", relay),
+            Task::new("posts.consumer", consume),
+            Task::every("posts.prune", PRUNE_EVERY, deps.shutdown.clone(), prune),
+        ],
+    }
+}
+
+async fn prune(service: Service) -> Result<(), hansa_kit::Error> {
+    let now = service.clock.now();
+    consumer::prune(&service.database, now).await?;
+    idempotency::prune(&service.database, now).await
+}
+
+/// The subgraph's federation SDL; needs no database.
+pub fn sdl() -> String {
+    let service = Service::new(DatabaseConnection::default(), hansa_kit::Clock::default());
+    schema(service).sdl_with_options(async_graphql::SDLExportOptions::new().federation())
+}

@@ -1,0 +1,98 @@
+//! What a post is: its ids, its text, the orders it is listed in.
+
+use async_graphql::Enum;
+use chrono::{DateTime, Utc};
+use hansa_kit::filter::{DateTimeRange, SortDirection};
+use uuid::Uuid;
+
+/// The TypeID prefix of posts.
+pub(crate) const POST_PREFIX: &str = "post";
+/// The longest text, in characters (Unicode scalar values).
+pub(crate) const MAX_BODY: usize = 10_000;
+
+/// The text of a post: CommonMark, without white space around it, neither empty nor too long.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Body(String);
+
+/// Why a text is not one of a post.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BodyError {
+    /// Nothing but white space.
+    #[error("a post needs a text")]
+    Blank,
+    /// Longer than 10 000 characters.
+    #[error("a post has at most {MAX_BODY} characters")]
+    TooLong,
+    /// It contains U+0000, which cannot be stored.
+    #[error("a post cannot contain the character U+0000")]
+    Invalid,
+}
+
+impl Body {
+    /// Reads a text as a client sent it.
+    pub(crate) fn parse(text: &str) -> Result<Self, BodyError> {
+        let text = text.trim();
+        if text.is_empty() {
+            return Err(BodyError::Blank);
+        }
+        if text.chars().nth(MAX_BODY).is_some() {
+            return Err(BodyError::TooLong);
+        }
+        if text.contains('\0') {
+            return Err(BodyError::Invalid);
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// What posts are sorted by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Enum)]
+#[graphql(name = "PostSortField")]
+pub(crate) enum SortField {
+    /// When the post was created.
+    CreatedAt,
+    /// When the post was last edited; one that never was counts as edited when it was created.
+    EditedAt,
+}
+
+/// An order of posts. Posts of the same time are ordered by their ids.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Sort {
+    pub(crate) field: SortField,
+    pub(crate) direction: SortDirection,
+}
+
+impl Default for Sort {
+    fn default() -> Self {
+        Self { field: SortField::CreatedAt, direction: SortDirection::Desc }
+    }
+}
+
+/// Which posts are listed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Filter {
+    pub(crate) author_id: Option<Uuid>,
+    pub(crate) created_at: DateTimeRange,
+}
+
+/// A post's place in a sorted list: the time it is sorted by, and its id.
+pub(crate) type Position = (DateTime<Utc>, Uuid);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_is_trimmed_and_bounded() {
+        assert_eq!(Body::parse(" \n text\t").unwrap().as_str(), "text");
+        assert_eq!(Body::parse(" \u{3000}\n"), Err(BodyError::Blank));
+        let longest = "я".repeat(MAX_BODY);
+        assert_eq!(Body::parse(&format!("  {longest}  ")).unwrap().as_str(), longest);
+        assert_eq!(Body::parse(&format!("{longest}!")), Err(BodyError::TooLong));
+        assert_eq!(Body::parse("a\0b"), Err(BodyError::Invalid));
+    }
+}

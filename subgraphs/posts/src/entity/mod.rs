@@ -1,0 +1,3 @@
+//! The tables of posts.
+
+pub(crate) mod post;

@@ -1,0 +1,50 @@
+//! The GraphQL schema of posts.
+
+mod federation;
+mod loaders;
+mod mutation;
+mod query;
+mod types;
+
+use crate::Service;
+use async_graphql::{Context, EmptySubscription, MergedObject, dataloader::DataLoader};
+use hansa_kit::{
+    Viewer,
+    serve::{MAX_COMPLEXITY, MAX_DEPTH},
+};
+
+/// The root of queries.
+#[derive(Debug, Default, MergedObject)]
+#[graphql(name = "Query")]
+pub struct Query(query::Posts, federation::Entities);
+
+/// The executable schema.
+pub type Schema = async_graphql::Schema<Query, mutation::Mutation, EmptySubscription>;
+
+/// Most keys that one loader reads by one statement; SQLite takes a union of no more than 500 members.
+const LOADER_BATCH: usize = 200;
+
+/// The schema over `service`. A request carries the [`Viewer`] in its data; without it the caller is anonymous.
+pub fn schema(service: Service) -> Schema {
+    let loader = DataLoader::new(loaders::Posts::new(service.database.clone()), tokio::spawn);
+    Schema::build(Query::default(), mutation::Mutation, EmptySubscription)
+        .register_output_type::<types::Node>()
+        .enable_federation()
+        .limit_depth(MAX_DEPTH)
+        .limit_complexity(MAX_COMPLEXITY)
+        .data(loader.max_batch_size(LOADER_BATCH))
+        .data(service)
+        .finish()
+}
+
+fn service<'a>(context: &Context<'a>) -> &'a Service {
+    context.data_unchecked()
+}
+
+fn loader<'a>(context: &Context<'a>) -> &'a DataLoader<loaders::Posts> {
+    context.data_unchecked()
+}
+
+fn viewer(context: &Context<'_>) -> Viewer {
+    context.data_opt().cloned().unwrap_or_default()
+}

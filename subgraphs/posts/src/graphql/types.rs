@@ -1,0 +1,191 @@
+//! The objects and inputs of the schema.
+
+use super::{loader, loaders::CountOf, loaders::Fault};
+use crate::{
+    domain::{Filter, POST_PREFIX, Position, Sort, SortField},
+    entity::post::Model,
+    store::AuthorPage,
+};
+use async_graphql::{Context, ID, InputObject, Interface, MaybeUndefined, Object, SimpleObject};
+use chrono::{DateTime, Utc};
+use hansa_kit::{
+    codes::{Code, Rejection, UserError},
+    filter::{DateTimeRange, SortDirection},
+    ids,
+    paging::{KeysetConnection, Page, Slice, TotalCount, connection},
+    scalars::Markdown,
+    viewer::USER_PREFIX,
+};
+use uuid::Uuid;
+
+/// What has a global id.
+#[derive(Interface)]
+#[graphql(field(name = "id", ty = "ID", desc = "The global id."))]
+pub enum Node {
+    /// A post.
+    Post(Post),
+    /// A user.
+    User(User),
+}
+
+/// A text that a user has published.
+#[derive(Clone, Debug)]
+pub struct Post(pub(crate) Model);
+
+#[Object]
+impl Post {
+    /// The global id.
+    async fn id(&self) -> ID {
+        ids::encode(POST_PREFIX, self.0.id)
+    }
+
+    /// Who wrote it; null once the account is gone.
+    async fn author(&self) -> Option<User> {
+        Some(User { id: self.0.author_id })
+    }
+
+    /// The text: 1 to 10 000 characters.
+    async fn body(&self) -> Markdown {
+        Markdown(self.0.body.clone())
+    }
+
+    /// When it was published.
+    async fn created_at(&self) -> DateTime<Utc> {
+        self.0.created_at
+    }
+
+    /// When it was last edited; null when it never was.
+    async fn edited_at(&self) -> Option<DateTime<Utc>> {
+        self.0.edited_at
+    }
+}
+
+/// A user, with what they have published.
+#[derive(Clone, Copy, Debug)]
+pub struct User {
+    pub(crate) id: Uuid,
+}
+
+#[Object]
+impl User {
+    /// The global id.
+    async fn id(&self) -> ID {
+        ids::encode(USER_PREFIX, self.id)
+    }
+
+    /// The user's posts, newest first unless sorted otherwise.
+    async fn posts(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "The order.")] sort: Option<PostSort>,
+        #[graphql(desc = "How many at most, up to 100.", default = 20)] first: Option<i32>,
+        #[graphql(desc = "Only those behind this cursor.")] after: Option<String>,
+    ) -> async_graphql::Result<Option<PostConnection>> {
+        let Page { limit, after } = Page::new(first, after)?;
+        let sort = sort.map(Sort::from).unwrap_or_default();
+        let key = AuthorPage { author_id: self.id, sort, limit, after };
+        let posts = async {
+            let posts = loader(context).load_one(key).await?;
+            Ok::<_, Fault>(posts.unwrap_or_else(|| Slice::of(Vec::new(), limit)))
+        };
+        let total = TotalCount::when_selected(context, async {
+            Ok::<_, Fault>(loader(context).load_one(CountOf(self.id)).await?.unwrap_or(0))
+        });
+        let (posts, total) = futures::try_join!(posts, total)?;
+        Ok(Some(post_connection(posts, sort, after.is_some(), total)))
+    }
+}
+
+/// A page of posts.
+pub(crate) type PostConnection = KeysetConnection<Position, Post>;
+
+pub(crate) fn post_connection(
+    posts: Slice<Model>,
+    sort: Sort,
+    has_previous: bool,
+    total: TotalCount,
+) -> PostConnection {
+    connection(posts, has_previous, total, |post| sort.position(post), Post)
+}
+
+/// Which posts to list; what is omitted restricts nothing.
+#[derive(Clone, Debug, Default, InputObject)]
+pub struct PostFilter {
+    /// Posts of this user.
+    pub(crate) author_id: Option<ID>,
+    /// Posts published within this time.
+    pub(crate) created_at: Option<DateTimeRange>,
+}
+
+impl TryFrom<PostFilter> for Filter {
+    type Error = Rejection;
+
+    fn try_from(filter: PostFilter) -> Result<Self, Rejection> {
+        let author_id = filter.author_id.map(|id| ids::decode(USER_PREFIX, &id).ok_or(id)).transpose();
+        let author_id =
+            author_id.map_err(|_| Rejection::Coded(Code::BadUserInput, "`authorId` is not the id of a user".into()))?;
+        Ok(Self { author_id, created_at: filter.created_at.unwrap_or_default() })
+    }
+}
+
+/// An order of posts.
+#[derive(Clone, Copy, Debug, InputObject)]
+pub struct PostSort {
+    /// What to sort by.
+    pub(crate) field: SortField,
+    /// Which way.
+    #[graphql(default_with = "SortDirection::Desc")]
+    pub(crate) direction: SortDirection,
+}
+
+impl From<PostSort> for Sort {
+    fn from(PostSort { field, direction }: PostSort) -> Self {
+        Self { field, direction }
+    }
+}
+
+/// A post to be published.
+#[derive(Clone, Debug, InputObject)]
+pub struct PostCreateInput {
+    /// The text: 1 to 10 000 characters, white space around it not counted and not kept.
+    pub(crate) body: String,
+    /// Sent again with the same key within 24 hours, the mutation publishes nothing new and answers with the same post.
+    pub(crate) idempotency_key: Option<String>,
+}
+
+/// A change of a post.
+#[derive(Clone, Debug, InputObject)]
+pub struct PostUpdateInput {
+    /// The new text: 1 to 10 000 characters, white space around it not counted and not kept.
+    pub(crate) body: String,
+    /// The post's `editedAt` as the caller has read it, null included: the change is refused as STALE when the post was
+    /// edited meanwhile. Without it the last change wins.
+    pub(crate) if_edited_at: MaybeUndefined<DateTime<Utc>>,
+}
+
+/// The result of `postCreate`.
+#[derive(Debug, SimpleObject)]
+pub struct PostCreatePayload {
+    /// The new post.
+    pub(crate) post: Option<Post>,
+    /// Why nothing was done; empty on success.
+    pub(crate) user_errors: Vec<UserError>,
+}
+
+/// The result of `postUpdate`.
+#[derive(Debug, SimpleObject)]
+pub struct PostUpdatePayload {
+    /// The post as it is now.
+    pub(crate) post: Option<Post>,
+    /// Why nothing was done; empty on success.
+    pub(crate) user_errors: Vec<UserError>,
+}
+
+/// The result of `postDelete`.
+#[derive(Debug, SimpleObject)]
+pub struct PostDeletePayload {
+    /// The id that the post had.
+    pub(crate) deleted_post_id: Option<ID>,
+    /// Why nothing was done; empty on success.
+    pub(crate) user_errors: Vec<UserError>,
+}
