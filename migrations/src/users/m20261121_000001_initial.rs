@@ -31,12 +31,19 @@ async fn create_account(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
                 .col(string("display_name"))
                 .col(string("locale"))
                 .col(string("time_zone"))
-                // Roles as a JSON array of names; USER is implied.
-                .col(text("roles"))
+                // Roles; that of a user is implied.
+                .col(boolean("is_manager"))
+                .col(boolean("is_staff"))
+                .col(boolean("is_admin"))
                 .col(string("status"))
                 .col(timestamp_with_time_zone("created_at"))
                 .col(timestamp_with_time_zone("updated_at"))
                 .to_owned(),
+        )
+        .await?;
+    manager
+        .create_index(
+            Index::create().name("account_created_at_id").table("account").col("created_at").col("id").to_owned(),
         )
         .await
 }
@@ -86,15 +93,10 @@ async fn create_session(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
                 .to_owned(),
         )
         .await?;
-    manager
-        .create_index(
-            Index::create()
-                .name("used_refresh_token_session_id")
-                .table("used_refresh_token")
-                .col("session_id")
-                .to_owned(),
-        )
-        .await?;
+    for column in ["session_id", "used_at"] {
+        let name = format!("used_refresh_token_{column}");
+        manager.create_index(Index::create().name(name).table("used_refresh_token").col(column).to_owned()).await?;
+    }
     // Outlives the session and the account: routers read from it which sessions to refuse.
     manager
         .create_table(
@@ -105,9 +107,7 @@ async fn create_session(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
                 .to_owned(),
         )
         .await?;
-    manager
-        .create_index(Index::create().name("revocation_until").table("revocation").col("until").to_owned())
-        .await
+    manager.create_index(Index::create().name("revocation_until").table("revocation").col("until").to_owned()).await
 }
 
 async fn create_signing_key(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
@@ -118,8 +118,10 @@ async fn create_signing_key(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
                 .col(string("kid").primary_key())
                 // PKCS #8 DER of an Ed25519 key.
                 .col(binary("private_key"))
-                .col(binary("public_key"))
+                // Counts keys; of replicas that make the next one at once, one succeeds.
+                .col(big_integer("generation").unique_key())
                 .col(timestamp_with_time_zone("created_at"))
+                .col(timestamp_with_time_zone("signs_from"))
                 .col(timestamp_with_time_zone("signs_until"))
                 .col(timestamp_with_time_zone("verifies_until"))
                 .to_owned(),

@@ -1,0 +1,11 @@
+//! Accounts: who somebody is, and how they prove it.
+
+mod domain;
+mod password;
+pub(crate) mod registration;
+pub(crate) mod service;
+pub(crate) mod store;
+
+pub use domain::{AccountStatus, Role, Roles};
+pub(crate) use domain::{Email, Locale, Password, Username, folded};
+pub(crate) use password::Passwords;

@@ -1,0 +1,92 @@
+//! The subgraph's schema.
+
+mod federation;
+mod loaders;
+mod mutation;
+mod query;
+mod types;
+
+use crate::Service;
+use async_graphql::{
+    Context, EmptySubscription, MergedObject, SDLExportOptions, Schema, SchemaBuilder, dataloader::DataLoader,
+};
+use federation::Entities;
+use hansa_kit::{
+    Viewer,
+    codes::Rejection,
+    ids, paging, serve,
+    viewer::{Client, SESSION_PREFIX, USER_PREFIX},
+};
+use loaders::{AccountLoader, SessionLoader};
+use mutation::Mutation;
+use query::Users;
+use sea_orm::DbErr;
+use std::sync::Arc;
+use types::Node;
+use uuid::Uuid;
+
+/// Where queries enter.
+#[derive(MergedObject, Default)]
+pub struct Query(Users, Entities);
+
+/// The schema of the users subgraph.
+pub type UsersSchema = Schema<Query, Mutation, EmptySubscription>;
+
+fn builder() -> SchemaBuilder<Query, Mutation, EmptySubscription> {
+    Schema::build(Query::default(), Mutation, EmptySubscription)
+        .register_output_type::<Node>()
+        .enable_federation()
+        .limit_depth(serve::MAX_DEPTH)
+        .limit_complexity(serve::MAX_COMPLEXITY)
+}
+
+/// The schema over a service.
+pub fn schema(service: Service) -> UsersSchema {
+    let accounts = DataLoader::new(AccountLoader(service.database.clone()), tokio::spawn);
+    let sessions = SessionLoader { database: service.database.clone(), clock: service.clock.clone() };
+    builder().data(accounts).data(DataLoader::new(sessions, tokio::spawn)).data(service).finish()
+}
+
+/// The subgraph's SDL, as `_service { sdl }` gives it.
+pub fn sdl() -> String {
+    builder().finish().sdl_with_options(SDLExportOptions::new().federation().compose_directive())
+}
+
+static ANONYMOUS: Viewer = Viewer::Anonymous;
+
+/// Who asks; nobody in particular unless the request says so.
+fn viewer<'a>(context: &Context<'a>) -> &'a Viewer {
+    context.data_opt().unwrap_or(&ANONYMOUS)
+}
+
+fn client(context: &Context<'_>) -> Client {
+    context.data_opt::<Client>().cloned().unwrap_or_default()
+}
+
+fn service<'a>(context: &Context<'a>) -> &'a Service {
+    context.data_unchecked()
+}
+
+fn accounts<'a>(context: &Context<'a>) -> &'a DataLoader<AccountLoader> {
+    context.data_unchecked()
+}
+
+/// The size of a page when the client does not say.
+fn default_page() -> Option<i32> {
+    Some(paging::DEFAULT_PAGE)
+}
+
+/// The key in a user's global id.
+fn user_key(id: &str) -> Option<Uuid> {
+    ids::decode(USER_PREFIX, id)
+}
+
+/// The key in a session's global id.
+fn session_key(id: &str) -> Option<Uuid> {
+    ids::decode(SESSION_PREFIX, id)
+}
+
+/// A failed batch, to each of its callers.
+fn fault(error: Arc<DbErr>) -> async_graphql::Error {
+    Rejection::Fault(Box::new(error)).into()
+}
