@@ -1,7 +1,6 @@
 //! What went wrong while a plan ran, and which nulls of the answer that explains.
 
 use super::path::{Element, to_json};
-use super::projection::{Projection, Selection};
 use crate::error::{Code, GraphQLError};
 use crate::transport::FetchError;
 use serde::Deserialize;
@@ -123,18 +122,4 @@ pub(super) fn unavailable(service: &str, reason: &FetchError) -> GraphQLError {
     let mut error = GraphQLError::new(code, format!("The service \"{service}\" {what}."));
     error.extensions.insert("service".into(), service.into());
     error
-}
-
-/// The part of a path that the client asked for: below it are fields that only the plan needed.
-pub(super) fn visible(projection: &Projection, mut path: Vec<Value>) -> Vec<Value> {
-    let mut selections: Vec<&Selection> = vec![&projection.root];
-    let known = path.iter().take_while(|element| {
-        let Some(key) = element.as_str() else { return element.is_u64() };
-        let slots: Vec<_> = selections.iter().filter_map(|selection| selection.find(key)).collect();
-        selections = slots.iter().flat_map(|slot| &slot.parts).map(|part| &part.children).collect();
-        !slots.is_empty()
-    });
-    let known = known.count();
-    path.truncate(known);
-    path
 }

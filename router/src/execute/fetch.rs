@@ -1,9 +1,10 @@
 //! Runs the nodes of a plan: asks subgraphs and merges what they answer.
 
-use super::failure::{Failure, Failures, Place, Reported, unavailable, visible};
-use super::path::{Element, Path, to_json};
+use super::failure::{Failures, unavailable};
+use super::path::Path;
 use super::plan::{Entities, Fetch, Node, Plan, Rename, Target};
 use super::projection::Projection;
+use super::report::Report;
 use super::response::{self, Response};
 use super::value::{self, Object, Value, write_plain};
 use crate::operation::Variables;
@@ -45,17 +46,17 @@ pub(super) struct State<'a> {
 }
 
 /// Where one entity belongs: an index into [`Entities::at`], and the list indices along that path.
-struct Spot {
-    path: usize,
-    indices: Vec<usize>,
+pub(super) struct Spot {
+    pub(super) path: usize,
+    pub(super) indices: Vec<usize>,
 }
 
 /// The representations of one `_entities` field, each once, and the spots that each stands for.
 #[derive(Default)]
-struct Asked {
+pub(super) struct Asked {
     /// JSON, comma-separated.
     representations: Vec<u8>,
-    spots: Vec<Vec<Spot>>,
+    pub(super) spots: Vec<Vec<Spot>>,
 }
 
 impl<'a> Execution<'a> {
@@ -169,8 +170,10 @@ impl<'a> Execution<'a> {
     fn merge(&self, fetch: &'a Fetch, response: Response<'a>, asked: Vec<Asked>) {
         let Response { data, errors } = response;
         let mut state = self.state();
-        for error in errors {
-            self.report(fetch, &asked, &error, &mut state);
+        if !errors.is_empty() {
+            let State { data: known, failures } = &mut *state;
+            let report = Report { fetch, asked: &asked, data: known, projection: self.projection, failures };
+            report.errors(&errors, &data);
         }
         match &fetch.target {
             Target::Fields { at: None, renames, .. } => {
@@ -207,45 +210,13 @@ impl<'a> Execution<'a> {
         }
     }
 
-    /// Adds an error of a subgraph, at every place of the client's answer that it concerns.
-    fn report(&self, fetch: &Fetch, asked: &[Asked], reported: &Reported, state: &mut State<'a>) {
-        let error = reported.to_error(&fetch.service);
-        let path = reported.path.as_deref().unwrap_or_default();
-        let paths: Vec<_> = match &fetch.target {
-            Target::Fields { at: None, .. } if path.is_empty() => Vec::new(),
-            Target::Fields { at: None, renames, .. } => vec![rename_path(path, renames)],
-            Target::Fields { at: Some(at), renames, .. } => {
-                let rest = rename_path(path, renames);
-                let spots = asked.iter().flat_map(|asked| &asked.spots).flatten();
-                spots.map(|spot| below(std::slice::from_ref(at), spot, &state.data, &rest)).collect()
-            }
-            Target::Entities(all) => entity_spots(all, asked, path)
-                .map(|(entities, spot, rest)| {
-                    below(&entities.at, spot, &state.data, &rename_path(rest, &entities.renames))
-                })
-                .collect(),
-        };
-        if paths.is_empty() {
-            state.failures.push_from(fetch.index, Failure::of(error.clone(), places(fetch)));
-        }
-        for path in paths {
-            let failure = Failure::at_path(error.clone(), visible(self.projection, path));
-            state.failures.push_from(fetch.index, failure);
-        }
-    }
-
-    /// Adds the error of a fetch that brought nothing: one for each root field, or one for all entities.
+    /// Adds the error of a fetch that brought nothing.
     fn fail(&self, fetch: &Fetch, asked: &[Asked], error: &FetchError) {
-        let mut error = unavailable(&fetch.service, error);
+        let error = unavailable(&fetch.service, error);
         let mut state = self.state();
-        if let Target::Fields { at: None, keys, .. } = &fetch.target {
-            for key in keys {
-                state.failures.push_from(fetch.index, Failure::at(error.clone(), &[Element::Key(key)]));
-            }
-            return;
-        }
-        error.path = first_spot(fetch, asked, &state.data).map(|path| visible(self.projection, path));
-        state.failures.push_from(fetch.index, Failure::of(error, places(fetch)));
+        let State { data, failures } = &mut *state;
+        let report = Report { fetch, asked, data, projection: self.projection, failures };
+        report.failure(error);
     }
 
     fn state(&self) -> MutexGuard<'_, State<'a>> {
@@ -292,66 +263,4 @@ fn ask(entities: &Entities, data: &Value<'_>) -> Asked {
 fn renamed<'a>(mut value: Value<'a>, renames: &'a [Rename]) -> Value<'a> {
     renames.iter().for_each(|rename| rename.apply(&mut value));
     value
-}
-
-/// Gives a path of an answer the client's names.
-fn rename_path(path: &[serde_json::Value], renames: &[Rename]) -> Vec<serde_json::Value> {
-    let mut renamed = path.to_vec();
-    let mut keys = Vec::new();
-    for (element, name) in path.iter().zip(&mut renamed) {
-        if let Some(key) = element.as_str() {
-            keys.push(key);
-            if let Some(to) = renames.iter().find_map(|rename| rename.renamed(&keys)) {
-                *name = to.into();
-            }
-        }
-    }
-    renamed
-}
-
-/// The spots that a path such as `["_entities", 3, "name"]` is about, and the rest of the path.
-fn entity_spots<'s>(
-    all: &'s [Entities],
-    asked: &'s [Asked],
-    path: &'s [serde_json::Value],
-) -> impl Iterator<Item = (&'s Entities, &'s Spot, &'s [serde_json::Value])> {
-    let key = path.first().and_then(serde_json::Value::as_str);
-    let index = path.get(1).and_then(serde_json::Value::as_u64).and_then(|index| usize::try_from(index).ok());
-    let rest = path.get(2..).unwrap_or_default();
-    all.iter().zip(asked).filter(move |(entities, _)| Some(entities.key.as_str()) == key).flat_map(
-        move |(entities, asked)| {
-            let spots = index.and_then(|index| asked.spots.get(index)).map(Vec::as_slice).unwrap_or_default();
-            spots.iter().map(move |spot| (entities, spot, rest))
-        },
-    )
-}
-
-/// The path of something below a spot.
-fn below(paths: &[Path], spot: &Spot, data: &Value<'_>, rest: &[serde_json::Value]) -> Vec<serde_json::Value> {
-    let mut path = to_json(&paths[spot.path].elements(data, &spot.indices));
-    path.extend_from_slice(rest);
-    path
-}
-
-/// Everywhere that a fetch has something to give.
-fn places(fetch: &Fetch) -> Vec<Place> {
-    match &fetch.target {
-        Target::Fields { at: None, keys, .. } => keys.iter().map(|key| Place::Everywhere(vec![key.clone()])).collect(),
-        Target::Fields { at: Some(path), .. } => vec![Place::Everywhere(path.keys())],
-        Target::Entities(all) => {
-            all.iter().flat_map(|entities| &entities.at).map(|path| Place::Everywhere(path.keys())).collect()
-        }
-    }
-}
-
-/// The path of the first spot that something was asked for.
-fn first_spot(fetch: &Fetch, asked: &[Asked], data: &Value<'_>) -> Option<Vec<serde_json::Value>> {
-    let paths: Vec<&[Path]> = match &fetch.target {
-        Target::Fields { at, .. } => at.iter().map(std::slice::from_ref).collect(),
-        Target::Entities(all) => all.iter().map(|entities| entities.at.as_slice()).collect(),
-    };
-    paths.iter().zip(asked).find_map(|(paths, asked)| {
-        let spot = asked.spots.iter().flatten().next()?;
-        Some(below(paths, spot, data, &[]))
-    })
 }

@@ -8,6 +8,7 @@ mod fetch;
 mod path;
 mod plan;
 mod projection;
+mod report;
 mod represent;
 mod response;
 mod subscribe;

@@ -20,24 +20,22 @@ pub struct Projection {
     pub(super) root_type: String,
 }
 
-/// The fields of an object, in the order of the answer.
+/// The fields of an object, in the order of the answer. A key may be there more than once, each time under another
+/// condition: its first field that applies says where it stands, and the others that apply add to its children.
 #[derive(Debug, Default)]
 pub(super) struct Selection {
-    pub(super) slots: Vec<Slot>,
-}
-
-/// One response key. What it holds may depend on the object's type and on `@skip` and `@include`.
-#[derive(Debug)]
-pub(super) struct Slot {
-    pub(super) key: String,
-    /// The key as JSON with its colon.
-    pub(super) prefix: Vec<u8>,
-    pub(super) parts: Vec<Part>,
+    pub(super) fields: Vec<Field>,
 }
 
 /// A field under one condition.
 #[derive(Debug)]
-pub(super) struct Part {
+pub(super) struct Field {
+    /// Its response key.
+    pub(super) key: String,
+    /// The key as JSON with its colon.
+    pub(super) prefix: Vec<u8>,
+    /// Whether its key is in the selection more than once.
+    pub(super) repeated: bool,
     /// The object types it applies to; `None` is all.
     types: Option<Arc<BTreeSet<String>>>,
     /// All must hold.
@@ -198,19 +196,26 @@ impl<'c> Compiler<'c> {
                 (wrapping(definition), self.kind(&of), of)
             }
         };
-        let slot = into.slot(key);
         let Scope { types, conditions } = scope;
         let leaf = !matches!(kind, Kind::Object(_) | Kind::Abstract(_));
-        if leaf && slot.parts.iter().any(|part| part.covers(types.as_deref(), &conditions)) {
+        if leaf && into.with_key(key).any(|field| field.covers(types.as_deref(), &conditions)) {
             return;
         }
-        let same = slot.parts.iter().position(|part| part.types == types && part.conditions == conditions);
-        let index = same.unwrap_or_else(|| {
-            slot.parts.push(Part { types, conditions, wrapping, kind, children: Selection::default() });
-            slot.parts.len() - 1
+        let same = |known: &Field| known.key == *key && known.types == types && known.conditions == conditions;
+        let index = into.fields.iter().position(same).unwrap_or_else(|| {
+            into.push(Field {
+                key: key.clone(),
+                prefix: prefix(key),
+                repeated: false,
+                types,
+                conditions,
+                wrapping,
+                kind,
+                children: Selection::default(),
+            })
         });
         if !leaf {
-            self.collect(&field.selection_set, &of, &Scope::default(), &mut slot.parts[index].children);
+            self.collect(&field.selection_set, &of, &Scope::default(), &mut into.fields[index].children);
         }
     }
 
@@ -301,25 +306,31 @@ impl Scope {
     }
 }
 
+fn prefix(key: &str) -> Vec<u8> {
+    let mut prefix = Vec::with_capacity(key.len() + 3);
+    write_plain(key, &mut prefix);
+    prefix.push(b':');
+    prefix
+}
+
 impl Selection {
-    fn slot(&mut self, key: &str) -> &mut Slot {
-        let index = self.slots.iter().position(|slot| slot.key == key).unwrap_or_else(|| {
-            let mut prefix = Vec::with_capacity(key.len() + 3);
-            write_plain(key, &mut prefix);
-            prefix.push(b':');
-            self.slots.push(Slot { key: key.to_owned(), prefix, parts: Vec::new() });
-            self.slots.len() - 1
-        });
-        &mut self.slots[index]
+    /// The fields with this key.
+    pub(super) fn with_key(&self, key: &str) -> impl Iterator<Item = &Field> {
+        self.fields.iter().filter(move |field| field.key == key)
     }
 
-    /// The slot with this key.
-    pub(super) fn find(&self, key: &str) -> Option<&Slot> {
-        self.slots.iter().find(|slot| slot.key == key)
+    /// Adds a field; gives its index.
+    fn push(&mut self, mut field: Field) -> usize {
+        for known in self.fields.iter_mut().filter(|known| known.key == field.key) {
+            known.repeated = true;
+            field.repeated = true;
+        }
+        self.fields.push(field);
+        self.fields.len() - 1
     }
 }
 
-impl Part {
+impl Field {
     /// Whether it is in the answer for an object of this type; a type that is not known fits unconditional fields only.
     pub(super) fn applies(&self, typename: Option<&str>, variables: &Variables) -> bool {
         let fits = match (&self.types, typename) {

@@ -3,7 +3,7 @@
 
 use super::failure::{Failure, Failures};
 use super::path::Element;
-use super::projection::{Kind, Part, Selection, Slot, Wrapping};
+use super::projection::{Field, Kind, Selection, Wrapping};
 use super::value::{self, Object, Value, write_plain};
 use crate::error::{Code, GraphQLError};
 use crate::operation::Variables;
@@ -34,32 +34,20 @@ impl<'w> Writer<'w> {
     ) -> Written {
         let start = self.out.len();
         self.out.push(b'{');
-        let empty = self.out.len();
         for (nth, selection) in selections.iter().enumerate() {
-            for slot in &selection.slots {
-                if nth > 0 && selections[..nth].iter().any(|earlier| earlier.has(slot, typename, self.variables)) {
+            for (index, field) in selection.fields.iter().enumerate() {
+                if !field.applies(typename, self.variables) {
                     continue;
                 }
-                let same: Vec<&'w Slot>;
-                // Almost always there is one selection, and no need to look for the same key in another.
-                let slots = if selections.len() == 1 {
-                    std::slice::from_ref(&slot)
+                // Almost always a key is there once.
+                let written = if selections.len() == 1 && !field.repeated {
+                    self.field(object, field, &[&field.children], typename)
                 } else {
-                    same = selections.iter().filter_map(|selection| selection.find(&slot.key)).collect();
-                    &same
+                    match self.together(selections, nth, index, typename) {
+                        Some(children) => self.field(object, field, &children, typename),
+                        None => continue,
+                    }
                 };
-                let variables = self.variables;
-                let mut parts =
-                    slots.iter().flat_map(|slot| &slot.parts).filter(|part| part.applies(typename, variables));
-                let Some(part) = parts.next() else { continue };
-                let others: Vec<&Part> = parts.collect();
-                if self.out.len() > empty {
-                    self.out.push(b',');
-                }
-                self.out.extend_from_slice(&slot.prefix);
-                self.path.push(Element::Key(&slot.key));
-                let written = self.field(object, slot, part, &others, typename);
-                self.path.pop();
                 if written.is_err() {
                     self.out.truncate(start);
                     return Err(Nulled);
@@ -70,38 +58,55 @@ impl<'w> Writer<'w> {
         Ok(())
     }
 
+    /// The children of all fields that apply and have the key of the field at this position; `None` if an earlier
+    /// field has it, and so has written them.
+    fn together(
+        &self,
+        selections: &[&'w Selection],
+        nth: usize,
+        index: usize,
+        typename: Option<&str>,
+    ) -> Option<Vec<&'w Selection>> {
+        let field = &selections[nth].fields[index];
+        let mut same = selections
+            .iter()
+            .flat_map(|selection| &selection.fields)
+            .filter(|other| other.key == field.key && other.applies(typename, self.variables))
+            .peekable();
+        let first = same.peek().is_some_and(|first| std::ptr::eq(*first, field));
+        first.then(|| same.map(|other| &other.children).collect())
+    }
+
     fn field(
         &mut self,
         object: &Object<'_>,
-        slot: &'w Slot,
-        part: &'w Part,
-        others: &[&'w Part],
+        field: &'w Field,
+        children: &[&'w Selection],
         typename: Option<&str>,
     ) -> Written {
-        match &part.kind {
-            Kind::Typename => {
-                match typename {
-                    Some(name) => write_plain(name, &mut self.out),
-                    None => return self.null(false),
-                }
+        if self.out.last() != Some(&b'{') {
+            self.out.push(b',');
+        }
+        self.out.extend_from_slice(&field.prefix);
+        self.path.push(Element::Key(&field.key));
+        let written = match (&field.kind, typename) {
+            (Kind::Typename, Some(name)) => {
+                write_plain(name, &mut self.out);
                 Ok(())
             }
-            Kind::Introspection => {
-                let answer = self.introspection.iter().find_map(|(key, answer)| (*key == slot.key).then_some(answer));
+            (Kind::Typename, None) => self.null(false),
+            (Kind::Introspection, _) => {
+                let answer = self.introspection.iter().find_map(|(key, answer)| (*key == field.key).then_some(answer));
                 self.out.extend_from_slice(answer.map_or("null", |answer| answer.get()).as_bytes());
                 Ok(())
             }
-            kind => {
-                let value = object.get(&slot.key).unwrap_or(&Value::Null);
-                if others.is_empty() {
-                    self.value(value, &part.wrapping, kind, &[&part.children])
-                } else {
-                    let children: Vec<_> =
-                        std::iter::once(&part.children).chain(others.iter().map(|part| &part.children)).collect();
-                    self.value(value, &part.wrapping, kind, &children)
-                }
+            (kind, _) => {
+                let value = object.get(&field.key).unwrap_or(&Value::Null);
+                self.value(value, &field.wrapping, kind, children)
             }
-        }
+        };
+        self.path.pop();
+        written
     }
 
     fn value(&mut self, value: &Value<'_>, wrapping: &Wrapping, kind: &Kind, children: &[&'w Selection]) -> Written {
@@ -186,12 +191,5 @@ impl<'w> Writer<'w> {
         }
         self.out.extend_from_slice(b"null");
         Ok(())
-    }
-}
-
-impl Selection {
-    /// Whether it writes this slot's key for an object of this type.
-    fn has(&self, slot: &Slot, typename: Option<&str>, variables: &Variables) -> bool {
-        self.find(&slot.key).is_some_and(|same| same.parts.iter().any(|part| part.applies(typename, variables)))
     }
 }

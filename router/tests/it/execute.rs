@@ -1,0 +1,275 @@
+//! Execution of plans over real subgraphs.
+
+use crate::federation::{By, Fault, Federation, products, soon};
+use futures::StreamExt;
+use hansa_router::{execute, operation};
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+#[tokio::test]
+async fn hops_over_subgraphs_keep_the_clients_order() {
+    for by in [By::Call, By::Http] {
+        let federation = Federation::start(by).await;
+        let data =
+            federation.data("{ product(id: \"p2\") { reviews { author { name id } body } name: price title: name } }");
+        assert_eq!(
+            data.await,
+            r#"{"product":{"reviews":[{"author":{"name":"Bob","id":"u2"},"body":"review r3"}],"name":20,"title":"Couch"}}"#
+        );
+    }
+}
+
+#[tokio::test]
+async fn fragments_and_aliases_are_written_where_they_first_stand() {
+    let federation = Federation::start(By::Call).await;
+    let query = "query { items { ... on Book { stars } title ...I ... on Gadget { stars watts } kind: __typename } }
+        fragment I on Item { id ... on Book { pages } }";
+    assert_eq!(
+        federation.data(query).await,
+        concat!(
+            r#"{"items":[{"stars":4,"title":"Book b1","id":"b1","pages":100,"kind":"Book"},"#,
+            r#"{"title":"Gadget g1","id":"g1","stars":2,"watts":5,"kind":"Gadget"},"#,
+            r#"{"stars":4,"title":"Book b2","id":"b2","pages":100,"kind":"Book"}]}"#,
+        )
+    );
+}
+
+#[tokio::test]
+async fn equal_entities_are_asked_for_once() {
+    let federation = Federation::start(By::Call).await;
+    let answer = federation.json("{ reviews { product { name } } }").await;
+    let names: Vec<_> =
+        answer["data"]["reviews"].as_array().unwrap().iter().map(|review| &review["product"]["name"]).collect();
+    assert_eq!(names, ["Table", "Table", "Couch", "Table"]);
+    assert_eq!(
+        federation.desk("products").representations(),
+        [json!({"__typename": "Product", "id": "p1"}), json!({"__typename": "Product", "id": "p2"})]
+    );
+}
+
+#[tokio::test]
+async fn absent_entities_are_null_and_fail_nothing_else() {
+    let federation = Federation::start(By::Call).await;
+    let data = federation.data("{ products(ids: [\"p1\", \"nope\", \"p2\"]) { name reviews { id } } }").await;
+    assert_eq!(
+        data,
+        r#"{"products":[{"name":"Table","reviews":[{"id":"r1"},{"id":"r2"},{"id":"r4"}]},null,{"name":"Couch","reviews":[{"id":"r3"}]}]}"#
+    );
+    assert_eq!(
+        federation.desk("reviews").representations(),
+        [json!({"__typename": "Product", "id": "p1"}), json!({"__typename": "Product", "id": "p2"})]
+    );
+}
+
+#[tokio::test]
+async fn requires_carries_fields_over_even_null_ones() {
+    let federation = Federation::start(By::Call).await;
+    let data = federation.data("{ products(ids: [\"p1\", \"p2\"]) { shipping } }").await;
+    assert_eq!(data, r#"{"products":[{"shipping":"price 10 weight Some(100)"},{"shipping":"price 20 weight None"}]}"#);
+    assert_eq!(federation.desk("inventory").representations()[1]["weight"], Value::Null);
+}
+
+#[tokio::test]
+async fn provided_fields_need_no_second_call() {
+    let federation = Federation::start(By::Call).await;
+    let data = federation.data("{ reviews { author { username } } }").await;
+    assert!(data.contains(r#"{"author":{"username":"u2 as provided"}}"#), "{data}");
+    assert_eq!(federation.desk("users").calls(), 0);
+}
+
+#[tokio::test]
+async fn conditions_are_kept_to() {
+    let federation = Federation::start(By::Call).await;
+    let query = "query($yes: Boolean!, $no: Boolean!) {
+        product(id: \"p1\") { name reviews @include(if: $no) { id } shipping @skip(if: $yes) price @skip(if: $no) }
+    }";
+    let answer = federation.run_with(query, json!({"yes": true, "no": false})).await;
+    assert_eq!(answer.body, r#"{"data":{"product":{"name":"Table","price":10}}}"#);
+    assert_eq!((federation.desk("reviews").calls(), federation.desk("inventory").calls()), (0, 0));
+    let answer = federation.run_with(query, json!({"yes": false, "no": true})).await;
+    assert_eq!(
+        answer.body,
+        concat!(
+            r#"{"data":{"product":{"name":"Table","reviews":[{"id":"r1"},{"id":"r2"},{"id":"r4"}],"#,
+            r#""shipping":"price 10 weight Some(100)"}}}"#
+        )
+    );
+}
+
+#[tokio::test]
+async fn a_subgraph_that_is_down_costs_only_its_own_fields() {
+    let federation = Federation::start(By::Call).await;
+    federation.desk("reviews").fail(Fault::Status(503));
+    let answer = federation.json("{ products(ids: [\"p1\", \"p2\"]) { name reviews { id } } }").await;
+    assert_eq!(
+        answer["data"],
+        json!({"products": [{"name": "Table", "reviews": null}, {"name": "Couch", "reviews": null}]})
+    );
+    let errors = answer["errors"].as_array().unwrap();
+    assert_eq!(errors.len(), 1, "{errors:#?}");
+    assert_eq!(errors[0]["extensions"], json!({"code": "SUBGRAPH_UNAVAILABLE", "service": "reviews"}));
+    assert_eq!(errors[0]["path"], json!(["products", 0]));
+}
+
+#[tokio::test]
+async fn a_missing_field_that_must_not_be_null_takes_its_parent_with_it() {
+    let federation = Federation::start(By::Call).await;
+    federation.desk("inventory").fail(Fault::Status(500));
+    let answer = federation.json("{ products(ids: [\"p1\"]) { name stock } }").await;
+    assert_eq!(answer["data"], json!({"products": [null]}));
+    let errors = answer["errors"].as_array().unwrap();
+    assert_eq!(errors.len(), 1, "the subgraph's failure explains the null: {errors:#?}");
+    federation.desk("inventory").fail(Fault::None);
+    // Nothing failed, but the entity is not there: the null needs an error of its own.
+    let answer = federation.json("{ products(ids: [\"p1\", \"p3\"]) { stock } }").await;
+    assert_eq!(answer["data"], json!({"products": [{"stock": 7}, null]}));
+    assert_eq!(answer["errors"].as_array().unwrap().len(), 1);
+    assert_eq!(answer["errors"][0]["path"], json!(["products", 1, "stock"]));
+}
+
+#[tokio::test]
+async fn a_null_in_a_root_field_that_must_not_be_null_leaves_no_data() {
+    let federation = Federation::start(By::Call).await;
+    federation.desk("reviews").fail(Fault::Status(502));
+    let answer = federation.run_with("{ reviews { id } me { id } }", json!({})).await;
+    assert!(!answer.has_data);
+    let answer: Value = serde_json::from_slice(&answer.body).unwrap();
+    assert_eq!(answer["data"], Value::Null);
+    assert_eq!(answer["errors"][0]["path"], json!(["reviews"]));
+    assert_eq!(answer["errors"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn errors_of_subgraphs_get_the_clients_path_and_the_services_name() {
+    let federation = Federation::start(By::Call).await;
+    let answer = federation.json("{ b: broken ps: products(ids: [\"p1\", \"p3\"]) { rs: reviews { id } } }").await;
+    assert_eq!(answer["data"]["b"], Value::Null);
+    assert_eq!(answer["data"]["ps"][0]["rs"][0], json!({"id": "r1"}));
+    assert_eq!(answer["data"]["ps"][1], json!({"rs": null}));
+    assert_eq!(
+        answer["errors"],
+        json!([
+            {"message": "it broke", "path": ["b"], "extensions": {"code": "BROKEN", "service": "products"}},
+            {
+                "message": "no reviews here",
+                "path": ["ps", 1, "rs"],
+                "extensions": {"code": "SUBGRAPH_ERROR", "service": "reviews"}
+            }
+        ])
+    );
+}
+
+#[tokio::test]
+async fn nonsense_is_an_unavailable_subgraph() {
+    let federation = Federation::start(By::Call).await;
+    for nonsense in ["<html>", "[]", "{}", "{\"data\":{\"me\":{\"id\":\"u1\"}}", "{\"data\":{}} x", ""] {
+        federation.desk("users").fail(Fault::Says(nonsense));
+        let answer = federation.json("{ me { id } }").await;
+        assert_eq!(answer["data"], json!({"me": null}), "{nonsense}");
+        assert_eq!(answer["errors"][0]["extensions"]["code"], "SUBGRAPH_UNAVAILABLE", "{nonsense}");
+    }
+}
+
+#[tokio::test]
+async fn values_that_the_schema_does_not_allow_become_null_with_an_error() {
+    let federation = Federation::start(By::Call).await;
+    let answer = federation.json("{ product(id: \"p3\") { name category } }").await;
+    assert_eq!(answer["data"], json!({"product": {"name": "Vault", "category": null}}));
+    assert_eq!(answer["errors"][0]["path"], json!(["product", "category"]));
+    federation.desk("users").fail(Fault::Says("{\"data\":{\"me\":[1]}}"));
+    let answer = federation.json("{ me { id } }").await;
+    assert_eq!(answer["data"], json!({"me": null}));
+    assert_eq!(answer["errors"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn custom_scalars_pass_unchanged() {
+    let federation = Federation::start(By::Call).await;
+    federation
+        .desk("products")
+        .fail(Fault::Says(r#"{"data":{"product":{"specs":{"a" :[1.00, 12345678901234567890123]}}}}"#));
+    assert_eq!(
+        federation.data("{ product(id: \"p1\") { specs } }").await,
+        r#"{"product":{"specs":{"a" :[1.00, 12345678901234567890123]}}}"#
+    );
+}
+
+#[tokio::test]
+async fn mutations_run_in_order_over_subgraphs() {
+    let federation = Federation::start(By::Call).await;
+    let query = "mutation { a: priceSet(id: \"p1\", price: 1) { price reviews { id } } b: reviewAdd(body: \"x\") { body } c: priceSet(id: \"p1\", price: 2) { price } }";
+    let data = federation.data(query).await;
+    assert_eq!(
+        data,
+        r#"{"a":{"price":1,"reviews":[{"id":"r1"},{"id":"r2"},{"id":"r4"}]},"b":{"body":"x"},"c":{"price":2}}"#
+    );
+    assert_eq!(*federation.journal.lock().unwrap(), ["price 1", "review x", "price 2"]);
+}
+
+#[tokio::test]
+async fn the_callers_headers_reach_every_subgraph() {
+    let mut federation = Federation::start(By::Http).await;
+    federation.context.forward.insert("authorization", "Bearer me".parse().unwrap());
+    federation.data("{ product(id: \"p1\") { reviews { id } } }").await;
+    for name in ["products", "reviews"] {
+        assert_eq!(federation.desk(name).headers.lock().unwrap()[0]["authorization"], "Bearer me");
+    }
+}
+
+#[tokio::test]
+async fn events_of_a_subscription_are_completed_by_other_subgraphs() {
+    for by in [By::Call, By::Http] {
+        let federation = Federation::start(by).await;
+        let operation = federation
+            .prepare("subscription { changed(ids: [\"p1\", \"p2\"]) { shipping name reviews { id } } }")
+            .await;
+        let variables = Arc::new(operation::coerce(&operation, None).unwrap());
+        let answers = execute::subscribe(&federation.supergraph, &operation, &variables, &federation.context, soon());
+        let answers: Vec<_> = answers.await.unwrap().map(|answer| answer.body).collect().await;
+        assert_eq!(
+            answers,
+            [
+                concat!(
+                    r#"{"data":{"changed":{"shipping":"price 10 weight Some(100)","name":"Table","#,
+                    r#""reviews":[{"id":"r1"},{"id":"r2"},{"id":"r4"}]}}}"#
+                ),
+                concat!(
+                    r#"{"data":{"changed":{"shipping":"price 20 weight None","name":"Couch","#,
+                    r#""reviews":[{"id":"r3"}]}}}"#
+                ),
+            ]
+        );
+    }
+}
+
+#[tokio::test]
+async fn dropping_a_subscription_ends_it_upstream() {
+    let federation = Federation::start(By::Http).await;
+    let operation = federation.prepare("subscription { silent { name } }").await;
+    let variables = Arc::new(operation::coerce(&operation, None).unwrap());
+    let answers = execute::subscribe(&federation.supergraph, &operation, &variables, &federation.context, soon());
+    let mut answers = answers.await.unwrap();
+    assert_eq!(answers.next().await.unwrap().body, r#"{"data":{"silent":{"name":"Silent"}}}"#);
+    let mut listening = products::LISTENING.subscribe();
+    listening.wait_for(|listening| *listening).await.unwrap();
+    drop(answers);
+    let ended = listening.wait_for(|listening| !listening);
+    tokio::time::timeout_at(soon(), ended).await.expect("it should end").unwrap();
+}
+
+#[tokio::test]
+async fn a_stream_that_breaks_off_ends_with_an_error() {
+    let federation = Federation::start(By::Call).await;
+    let operation = federation.prepare("subscription { changed(ids: []) { name } }").await;
+    let variables = Arc::new(operation::coerce(&operation, None).unwrap());
+    let subscribe = || execute::subscribe(&federation.supergraph, &operation, &variables, &federation.context, soon());
+    federation.desk("products").fail(Fault::Breaks);
+    let answers: Vec<_> = subscribe().await.unwrap().collect().await;
+    assert_eq!(answers.len(), 2);
+    assert_eq!(answers[0].body, r#"{"data":{"changed":{"name":"Half"}}}"#);
+    let last: Value = serde_json::from_slice(&answers[1].body).unwrap();
+    assert_eq!(last["errors"][0]["extensions"]["code"], "SUBGRAPH_UNAVAILABLE");
+    federation.desk("products").fail(Fault::Status(503));
+    let errors = subscribe().await.err().expect("it cannot start");
+    assert_eq!(errors[0].code(), Some("SUBGRAPH_UNAVAILABLE"));
+}

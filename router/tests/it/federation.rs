@@ -1,0 +1,597 @@
+//! A small federation to run operations over: four subgraphs that record what they are asked and fail on command.
+
+use async_graphql::{
+    ComplexObject, Context, EmptyMutation, EmptySubscription, Enum, Error, ID, Interface, Object, ObjectType,
+    SDLExportOptions, Schema, SimpleObject, Subscription, SubscriptionType,
+};
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::sse::{Event, Sse};
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use futures::stream::{Stream, StreamExt};
+use hansa_router::execute::{self, Answer};
+use hansa_router::operation::{self, Operation};
+use hansa_router::request::{GraphQLRequest, RequestContext};
+use hansa_router::supergraph::{SubgraphSdl, Supergraph, compose};
+use hansa_router::transport::{Client, Config, Subgraph, Transport};
+use serde_json::{Value, json};
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::sync::{Arc, LazyLock, Mutex};
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+/// How a subgraph misbehaves.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum Fault {
+    #[default]
+    None,
+    /// Answers every request with this status and no GraphQL.
+    Status(u16),
+    /// Never answers.
+    Hang,
+    /// Answers with this text.
+    Says(&'static str),
+    /// Gives one event and closes the connection.
+    Breaks,
+}
+
+/// What a subgraph was asked, and how it shall fail.
+#[derive(Debug, Default)]
+pub struct Desk {
+    pub requests: Mutex<Vec<Value>>,
+    pub headers: Mutex<Vec<HeaderMap>>,
+    pub fault: Mutex<Fault>,
+}
+
+impl Desk {
+    pub fn fail(&self, fault: Fault) {
+        *self.fault.lock().unwrap() = fault;
+    }
+
+    pub fn calls(&self) -> usize {
+        self.requests.lock().unwrap().len()
+    }
+
+    /// The representations of the only request.
+    pub fn representations(&self) -> Vec<Value> {
+        let requests = self.requests.lock().unwrap();
+        assert_eq!(requests.len(), 1, "{requests:#?}");
+        requests[0]["variables"]["representations"].as_array().unwrap().clone()
+    }
+}
+
+/// A running federation.
+pub struct Federation {
+    pub supergraph: Arc<Supergraph>,
+    pub desks: HashMap<&'static str, Arc<Desk>>,
+    pub context: RequestContext,
+    /// Mutations in the order they ran, over all subgraphs.
+    pub journal: Journal,
+}
+
+pub type Journal = Arc<Mutex<Vec<String>>>;
+
+/// How the subgraphs are reached.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum By {
+    Call,
+    Http,
+}
+
+impl Federation {
+    pub async fn start(by: By) -> Self {
+        Self::start_with(by, Config { retries: 0, ..Config::default() }).await
+    }
+
+    pub async fn start_with(by: By, config: Config) -> Self {
+        let journal = Journal::default();
+        let mut federation = Builder { by, config, desks: HashMap::new(), subgraphs: HashMap::new(), sdls: Vec::new() };
+        let users = Schema::new(users::Query, EmptyMutation, EmptySubscription);
+        federation.add("users", users).await;
+        let products = Schema::build(products::Query, products::Mutation, products::Subscriptions);
+        let products = products.data(journal.clone()).enable_subscription_in_federation();
+        federation.add("products", products.finish()).await;
+        let reviews = Schema::build(reviews::Query, reviews::Mutation, EmptySubscription);
+        federation.add("reviews", reviews.data(journal.clone()).finish()).await;
+        let inventory = Schema::new(inventory::Query, EmptyMutation, EmptySubscription);
+        federation.add("inventory", inventory).await;
+        let sdl = compose(&federation.sdls).unwrap_or_else(|error| panic!("{error}"));
+        let supergraph = Arc::new(supergraph(sdl, federation.subgraphs));
+        Self { supergraph, desks: federation.desks, context: RequestContext::default(), journal }
+    }
+
+    pub fn desk(&self, name: &str) -> &Desk {
+        &self.desks[name]
+    }
+
+    pub async fn prepare(&self, query: &str) -> Arc<Operation> {
+        let request = GraphQLRequest { query: Some(query.into()), ..GraphQLRequest::default() };
+        prepare(&self.supergraph, &request).await
+    }
+
+    pub async fn run_with(&self, query: &str, variables: Value) -> Answer {
+        let operation = self.prepare(query).await;
+        let variables = operation::coerce(&operation, variables.as_object()).unwrap();
+        execute::run(&self.supergraph, &operation, &variables, &self.context, soon()).await
+    }
+
+    /// The answer as it was written: the order of fields matters.
+    pub async fn ask(&self, query: &str) -> String {
+        String::from_utf8(self.run_with(query, json!({})).await.body.to_vec()).unwrap()
+    }
+
+    /// The answer's data as it was written, when there must be no errors.
+    pub async fn data(&self, query: &str) -> String {
+        let answer = self.ask(query).await;
+        let data = answer.strip_prefix("{\"data\":").and_then(|rest| rest.strip_suffix('}'));
+        assert!(!answer.contains("\"errors\""), "{answer}");
+        data.unwrap().to_owned()
+    }
+
+    /// The answer, parsed.
+    pub async fn json(&self, query: &str) -> Value {
+        serde_json::from_str(&self.ask(query).await).unwrap()
+    }
+}
+
+pub fn soon() -> Instant {
+    Instant::now() + Duration::from_secs(10)
+}
+
+struct Builder {
+    by: By,
+    config: Config,
+    desks: HashMap<&'static str, Arc<Desk>>,
+    subgraphs: HashMap<String, Arc<Subgraph>>,
+    sdls: Vec<SubgraphSdl>,
+}
+
+impl Builder {
+    async fn add<Q, M, S>(&mut self, name: &'static str, schema: Schema<Q, M, S>)
+    where
+        Q: ObjectType + 'static,
+        M: ObjectType + 'static,
+        S: SubscriptionType + 'static,
+    {
+        let sdl = schema.sdl_with_options(SDLExportOptions::new().federation());
+        let desk = Arc::new(Desk::default());
+        let routes = routes(schema, desk.clone());
+        let (url, transport) = match self.by {
+            By::Call => (format!("http://{name}/graphql"), Transport::Local(routes)),
+            By::Http => (serve(routes).await, Transport::Http(Client::new().unwrap())),
+        };
+        let subgraph = Subgraph::new(name, &url, transport, &self.config).unwrap();
+        self.desks.insert(name, desk);
+        self.subgraphs.insert(name.into(), Arc::new(subgraph));
+        self.sdls.push(SubgraphSdl { name: name.into(), url, sdl });
+    }
+}
+
+/// Serves routes on a free port; gives the URL.
+pub async fn serve(routes: axum::Router) -> String {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move { axum::serve(listener, routes).await.unwrap() });
+    format!("http://{address}")
+}
+
+fn routes<Q, M, S>(schema: Schema<Q, M, S>, desk: Arc<Desk>) -> axum::Router
+where
+    Q: ObjectType + 'static,
+    M: ObjectType + 'static,
+    S: SubscriptionType + 'static,
+{
+    axum::Router::new().route("/graphql", post(handle::<Q, M, S>)).with_state((schema, desk))
+}
+
+async fn handle<Q, M, S>(
+    State((schema, desk)): State<(Schema<Q, M, S>, Arc<Desk>)>,
+    headers: HeaderMap,
+    body: String,
+) -> Response
+where
+    Q: ObjectType + 'static,
+    M: ObjectType + 'static,
+    S: SubscriptionType + 'static,
+{
+    desk.requests.lock().unwrap().push(serde_json::from_str(&body).unwrap());
+    desk.headers.lock().unwrap().push(headers.clone());
+    let fault = desk.fault.lock().unwrap().clone();
+    match fault {
+        Fault::None => {}
+        Fault::Status(status) => return StatusCode::from_u16(status).unwrap().into_response(),
+        Fault::Hang => std::future::pending().await,
+        Fault::Breaks => {
+            let event = "event: next\ndata: {\"data\":{\"changed\":{\"name\":\"Half\"}}}\n\n";
+            return ([(header::CONTENT_TYPE, "text/event-stream")], event).into_response();
+        }
+        Fault::Says(text) => return ([(header::CONTENT_TYPE, "application/json")], text).into_response(),
+    }
+    let request: async_graphql::Request = serde_json::from_str(&body).unwrap();
+    if headers[header::ACCEPT].to_str().unwrap().contains("text/event-stream") {
+        return events(schema.execute_stream(request)).into_response();
+    }
+    let answer = schema.execute(request).await;
+    let body = Body::from(serde_json::to_vec(&answer).unwrap());
+    ([(header::CONTENT_TYPE, "application/graphql-response+json")], body).into_response()
+}
+
+fn events(
+    answers: impl Stream<Item = async_graphql::Response> + Send + 'static,
+) -> Sse<impl Stream<Item = Result<Event, Infallible>> + Send> {
+    let next = answers.map(|answer| Event::default().event("next").json_data(answer).unwrap());
+    let complete = futures::stream::once(async { Event::default().event("complete").data("") });
+    Sse::new(next.chain(complete).map(Ok))
+}
+
+pub mod users {
+    use super::*;
+
+    #[derive(SimpleObject)]
+    pub struct User {
+        id: ID,
+        name: String,
+        #[graphql(shareable)]
+        username: String,
+    }
+
+    fn find(id: &str) -> Option<User> {
+        let name = match id {
+            "u1" => "Ada",
+            "u2" => "Bob",
+            _ => return None,
+        };
+        Some(User { id: id.into(), name: name.into(), username: name.to_lowercase() })
+    }
+
+    pub struct Query;
+
+    #[Object]
+    impl Query {
+        async fn me(&self) -> Option<User> {
+            find("u1")
+        }
+
+        #[graphql(entity)]
+        async fn find_user(&self, id: ID) -> Option<User> {
+            find(&id)
+        }
+    }
+}
+
+pub mod products {
+    use super::*;
+
+    #[derive(Clone, Copy, Enum, PartialEq, Eq)]
+    pub enum Category {
+        Furniture,
+        #[graphql(inaccessible)]
+        Secret,
+    }
+
+    #[derive(SimpleObject, Clone)]
+    pub struct Product {
+        pub id: ID,
+        pub name: String,
+        price: i32,
+        weight: Option<i32>,
+        category: Option<Category>,
+        /// Custom scalars may be anything.
+        specs: async_graphql::Json<Value>,
+    }
+
+    #[derive(Interface)]
+    #[graphql(field(name = "id", ty = "&ID"), field(name = "title", ty = "&String"))]
+    pub enum Item {
+        Book(Book),
+        Gadget(Gadget),
+    }
+
+    #[derive(SimpleObject)]
+    pub struct Book {
+        id: ID,
+        title: String,
+        pages: i32,
+    }
+
+    #[derive(SimpleObject)]
+    pub struct Gadget {
+        id: ID,
+        title: String,
+        watts: i32,
+    }
+
+    pub fn find(id: &str) -> Option<Product> {
+        let (name, price, weight, category) = match id {
+            "p1" => ("Table", 10, Some(100), Some(Category::Furniture)),
+            "p2" => ("Couch", 20, None, Some(Category::Furniture)),
+            "p3" => ("Vault", 30, Some(5), Some(Category::Secret)),
+            "silent" => ("Silent", 1, Some(1), None),
+            _ => return None,
+        };
+        let specs = async_graphql::Json(json!({ "size": [1.0, { "unit": "m" }] }));
+        Some(Product { id: id.into(), name: name.into(), price, weight, category, specs })
+    }
+
+    fn book(id: &str) -> Book {
+        Book { id: id.into(), title: format!("Book {id}"), pages: 100 }
+    }
+
+    fn gadget(id: &str) -> Gadget {
+        Gadget { id: id.into(), title: format!("Gadget {id}"), watts: 5 }
+    }
+
+    pub struct Query;
+
+    #[Object]
+    impl Query {
+        async fn products(&self, ids: Vec<ID>) -> Vec<Option<Product>> {
+            ids.iter().map(|id| find(id)).collect()
+        }
+
+        async fn product(&self, id: ID) -> Option<Product> {
+            find(&id)
+        }
+
+        async fn broken(&self) -> Result<Option<i32>, Error> {
+            let mut error = Error::new("it broke");
+            error.extensions.get_or_insert_default().set("code", "BROKEN");
+            Err(error)
+        }
+
+        async fn items(&self) -> Vec<Item> {
+            vec![Item::Book(book("b1")), Item::Gadget(gadget("g1")), Item::Book(book("b2"))]
+        }
+
+        #[graphql(entity)]
+        async fn find_product(&self, id: ID) -> Option<Product> {
+            find(&id)
+        }
+
+        #[graphql(entity)]
+        async fn find_book(&self, id: ID) -> Book {
+            book(&id)
+        }
+
+        #[graphql(entity)]
+        async fn find_gadget(&self, id: ID) -> Gadget {
+            gadget(&id)
+        }
+    }
+
+    pub struct Mutation;
+
+    #[Object]
+    impl Mutation {
+        async fn price_set(&self, ctx: &Context<'_>, id: ID, price: i32) -> Option<Product> {
+            ctx.data_unchecked::<Journal>().lock().unwrap().push(format!("price {price}"));
+            find(&id).map(|product| Product { price, ..product })
+        }
+    }
+
+    pub struct Subscriptions;
+
+    #[Subscription(name = "Subscription")]
+    impl Subscriptions {
+        /// Each of these products in turn, then the end.
+        async fn changed(&self, ids: Vec<ID>) -> impl Stream<Item = Option<Product>> {
+            futures::stream::iter(ids).map(|id| find(&id))
+        }
+
+        /// One product, then silence.
+        async fn silent(&self) -> impl Stream<Item = Option<Product>> {
+            let first = futures::stream::once(async { find("silent") });
+            let silence = futures::stream::once(async {
+                let _listener = Listener::new();
+                std::future::pending().await
+            });
+            first.chain(silence)
+        }
+    }
+
+    /// Whether somebody listens to the silence.
+    pub static LISTENING: LazyLock<watch::Sender<bool>> = LazyLock::new(|| watch::Sender::new(false));
+
+    struct Listener;
+
+    impl Listener {
+        fn new() -> Self {
+            LISTENING.send_replace(true);
+            Self
+        }
+    }
+
+    impl Drop for Listener {
+        fn drop(&mut self) {
+            LISTENING.send_replace(false);
+        }
+    }
+}
+
+pub mod reviews {
+    use super::*;
+
+    #[derive(SimpleObject, Clone)]
+    pub struct Review {
+        id: ID,
+        body: String,
+        product: Option<Product>,
+        #[graphql(provides = "username")]
+        author: Option<User>,
+    }
+
+    #[derive(SimpleObject, Clone)]
+    #[graphql(complex)]
+    pub struct Product {
+        id: ID,
+    }
+
+    #[derive(SimpleObject, Clone)]
+    #[graphql(complex)]
+    pub struct User {
+        id: ID,
+        #[graphql(external)]
+        username: String,
+    }
+
+    #[derive(SimpleObject, Clone)]
+    pub struct Book {
+        id: ID,
+        stars: i32,
+    }
+
+    #[derive(SimpleObject, Clone)]
+    pub struct Gadget {
+        id: ID,
+        stars: i32,
+    }
+
+    fn all() -> Vec<Review> {
+        let review = |id: &str, product: &str, author: &str| Review {
+            id: id.into(),
+            body: format!("review {id}"),
+            product: Some(Product { id: product.into() }),
+            author: Some(User { id: author.into(), username: format!("{author} as provided") }),
+        };
+        vec![review("r1", "p1", "u1"), review("r2", "p1", "u1"), review("r3", "p2", "u2"), review("r4", "p1", "gone")]
+    }
+
+    #[ComplexObject]
+    impl Product {
+        async fn reviews(&self) -> Result<Option<Vec<Review>>, Error> {
+            if &*self.id == "p3" {
+                return Err(Error::new("no reviews here"));
+            }
+            Ok(Some(all().into_iter().filter(|review| review.product.as_ref().unwrap().id == self.id).collect()))
+        }
+    }
+
+    #[ComplexObject]
+    impl User {
+        async fn reviews(&self) -> Vec<Review> {
+            all().into_iter().filter(|review| review.author.as_ref().unwrap().id == self.id).collect()
+        }
+    }
+
+    pub struct Query;
+
+    #[Object]
+    impl Query {
+        async fn reviews(&self) -> Vec<Review> {
+            all()
+        }
+
+        #[graphql(entity)]
+        async fn find_product(&self, id: ID) -> Product {
+            Product { id }
+        }
+
+        #[graphql(entity)]
+        async fn find_user(&self, id: ID) -> User {
+            User { id, username: String::new() }
+        }
+
+        #[graphql(entity)]
+        async fn find_book(&self, id: ID) -> Book {
+            Book { id, stars: 4 }
+        }
+
+        #[graphql(entity)]
+        async fn find_gadget(&self, id: ID) -> Gadget {
+            Gadget { id, stars: 2 }
+        }
+    }
+
+    pub struct Mutation;
+
+    #[Object]
+    impl Mutation {
+        async fn review_add(&self, ctx: &Context<'_>, body: String) -> Result<Review, Error> {
+            ctx.data_unchecked::<Journal>().lock().unwrap().push(format!("review {body}"));
+            Ok(Review { body, ..all().remove(0) })
+        }
+    }
+}
+
+pub mod inventory {
+    use super::*;
+
+    #[derive(SimpleObject)]
+    #[graphql(complex)]
+    pub struct Product {
+        id: ID,
+        #[graphql(external)]
+        price: i32,
+        #[graphql(external)]
+        weight: Option<i32>,
+        /// Must not be null, and is for what is not kept.
+        stock: i32,
+    }
+
+    #[ComplexObject]
+    impl Product {
+        #[graphql(requires = "price weight")]
+        async fn shipping(&self) -> String {
+            format!("price {} weight {:?}", self.price, self.weight)
+        }
+    }
+
+    pub struct Query;
+
+    #[Object]
+    impl Query {
+        async fn warehouses(&self) -> i32 {
+            1
+        }
+
+        #[graphql(entity)]
+        async fn find_product(
+            &self,
+            #[graphql(key)] id: ID,
+            price: Option<i32>,
+            weight: Option<i32>,
+        ) -> Option<Product> {
+            (&*id != "p3").then(|| Product { id, price: price.unwrap_or(-1), weight, stock: 7 })
+        }
+    }
+}
+
+fn supergraph(sdl: String, subgraphs: HashMap<String, Arc<Subgraph>>) -> Supergraph {
+    let document = hive_router_query_planner::utils::parsing::safe_parse_schema(&sdl).unwrap();
+    let planner = hive_router_query_planner::planner::Planner::new_from_supergraph(&document, Default::default());
+    Supergraph { planner: planner.unwrap(), sdl, subgraphs }
+}
+
+async fn prepare(supergraph: &Arc<Supergraph>, request: &GraphQLRequest) -> Arc<Operation> {
+    use graphql_tools::parser::query;
+    use hive_router_query_planner as hive;
+    let planner = &supergraph.planner;
+    let document = hive::utils::parsing::parse_operation(request.query.as_deref().unwrap());
+    let operation = document
+        .definitions
+        .iter()
+        .find_map(|definition| match definition {
+            query::Definition::Operation(operation) => Some(operation),
+            query::Definition::Fragment(_) => None,
+        })
+        .unwrap();
+    let projection = execute::Projection::compile(planner, &document, operation);
+    let normal = hive::ast::normalization::normalize_operation(&planner.supergraph, &document, None).unwrap().operation;
+    let plan = planner
+        .plan_from_normalized_operation(
+            &normal,
+            hive::graph::PlannerOverrideContext::from_percentage(0.0),
+            &hive::utils::cancellation::CancellationToken::new(),
+        )
+        .unwrap();
+    if std::env::var_os("SHOW_PLANS").is_some() {
+        println!("{plan}");
+    }
+    let plan = Some(execute::Plan::compile(plan, &planner.supergraph));
+    let kind = normal.operation_kind.unwrap();
+    Arc::new(Operation { kind, name: None, plan, projection, variables: Default::default() })
+}
