@@ -45,7 +45,13 @@ impl Gateway {
         config.validate()?;
         let origins = Origins::new(&config.cors)?;
         let supergraph = Arc::new(Live::default());
-        tokio::spawn(supergraph::keep(supergraph.clone(), source, config.supergraph.clone(), shutdown.clone()));
+        tokio::spawn(supergraph::keep(
+            supergraph.clone(),
+            source,
+            config.supergraph.clone(),
+            config.subgraphs.clone(),
+            shutdown.clone(),
+        ));
         let admission = Arc::new(Admission::default());
         Ok(Arc::new(Self { config, origins, supergraph, verifier, admission, shutdown }))
     }

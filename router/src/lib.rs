@@ -1,1 +1,23 @@
-//! The federation router: composition, planning and execution of GraphQL operations.
+//! The federation router: composes subgraphs into a supergraph, plans GraphQL operations over it and executes them.
+//!
+//! A request meets the stages in this order: [`http`] → [`auth`] → [`limits`] → [`operation`] → [`execute`] →
+//! [`transport`]. [`subscription`] holds the client side of streams; [`supergraph`] says where the schema comes from and
+//! swaps it; [`gateway`] is the state they share.
+
+pub mod auth;
+pub mod config;
+pub mod error;
+pub mod execute;
+pub mod gateway;
+pub mod http;
+pub mod limits;
+pub mod operation;
+pub mod request;
+pub mod subscription;
+pub mod supergraph;
+pub mod telemetry;
+pub mod transport;
+
+pub use config::Config;
+pub use error::{Code, Error, GraphQLError};
+pub use gateway::Gateway;

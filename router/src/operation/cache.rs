@@ -1,0 +1,134 @@
+//! Prepared operations. Bounded; concurrent misses prepare once.
+
+use super::authorization::Lacks;
+use super::{Blueprint, Operation};
+use crate::error::{Code, GraphQLError};
+use crate::limits;
+use crate::supergraph::Supergraph;
+use hansa_token::Claims;
+use moka::Equivalent;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::OnceCell;
+
+/// How much the texts of the cached documents may weigh together, each with what is made of it, in bytes (estimated).
+const CAPACITY: u64 = 128 << 20;
+
+/// What one document weighs besides its text, in bytes (estimated).
+const OVERHEAD: usize = 4 << 10;
+
+/// How many times the size of its text the plans of a document have (estimated).
+const EXPANSION: usize = 16;
+
+/// Callers of one operation who lack different rights have different plans; more than so many are not kept.
+const MAX_PLANS: usize = 64;
+
+type Errors = Arc<[GraphQLError]>;
+
+/// The operations prepared over one supergraph.
+pub struct Cache(moka::future::Cache<Key, Arc<Entry>>);
+
+/// A document's text and the operation chosen of it.
+#[derive(PartialEq, Eq, Hash)]
+struct Key {
+    text: String,
+    name: Option<String>,
+}
+
+/// A [`Key`] that owns nothing; the hashes are equal.
+#[derive(Hash)]
+struct Lookup<'k> {
+    text: &'k str,
+    name: Option<&'k str>,
+}
+
+impl Equivalent<Key> for Lookup<'_> {
+    fn equivalent(&self, key: &Key) -> bool {
+        self.text == key.text && self.name == key.name.as_deref()
+    }
+}
+
+struct Entry {
+    blueprint: Blueprint,
+    /// The plan of callers who lack nothing.
+    full: OnceCell<Arc<Operation>>,
+    /// The plans of the others.
+    partial: Mutex<HashMap<Lacks, Arc<OnceCell<Arc<Operation>>>>>,
+}
+
+impl Default for Cache {
+    fn default() -> Self {
+        let weight = |key: &Key, _: &Arc<Entry>| {
+            u32::try_from(key.text.len().saturating_mul(EXPANSION).saturating_add(OVERHEAD)).unwrap_or(u32::MAX)
+        };
+        Self(moka::future::Cache::builder().max_capacity(CAPACITY).weigher(weight).build())
+    }
+}
+
+impl Cache {
+    /// Finds or prepares an operation for a caller.
+    pub(super) async fn get(
+        &self,
+        supergraph: &Arc<Supergraph>,
+        limits: &limits::Operation,
+        text: &str,
+        name: Option<&str>,
+        claims: Option<&Claims>,
+    ) -> Result<Arc<Operation>, Errors> {
+        let entry = match self.0.get(&Lookup { text, name }).await {
+            Some(entry) => entry,
+            None => self.enter(supergraph, limits, text, name).await?,
+        };
+        let lacks = supergraph.authorization.lacking(&entry.blueprint.needs, claims);
+        if lacks.nothing() {
+            return entry.full.get_or_try_init(|| plan(supergraph, &entry, lacks)).await.cloned();
+        }
+        let cell = entry.cell(&lacks);
+        cell.get_or_try_init(|| plan(supergraph, &entry, lacks)).await.cloned()
+    }
+
+    async fn enter(
+        &self,
+        supergraph: &Arc<Supergraph>,
+        limits: &limits::Operation,
+        text: &str,
+        name: Option<&str>,
+    ) -> Result<Arc<Entry>, Errors> {
+        let key = Key { text: text.to_owned(), name: name.map(str::to_owned) };
+        let making = async {
+            let (supergraph, limits) = (supergraph.clone(), limits.clone());
+            let (text, name) = (text.to_owned(), name.map(str::to_owned));
+            let blueprint = off_thread(move || Blueprint::new(&supergraph, &limits, &text, name.as_deref())).await?;
+            Ok(Arc::new(Entry { blueprint, full: OnceCell::new(), partial: Mutex::default() }))
+        };
+        self.0.try_get_with(key, making).await.map_err(|errors: Arc<Errors>| Errors::clone(&errors))
+    }
+}
+
+impl Entry {
+    fn cell(&self, lacks: &Lacks) -> Arc<OnceCell<Arc<Operation>>> {
+        let mut partial = self.partial.lock().unwrap_or_else(PoisonError::into_inner);
+        if partial.len() >= MAX_PLANS && !partial.contains_key(lacks) {
+            partial.clear();
+        }
+        partial.entry(lacks.clone()).or_default().clone()
+    }
+}
+
+async fn plan(supergraph: &Arc<Supergraph>, entry: &Arc<Entry>, lacks: Lacks) -> Result<Arc<Operation>, Errors> {
+    let (supergraph, entry) = (supergraph.clone(), entry.clone());
+    off_thread(move || entry.blueprint.plan(&supergraph, &lacks)).await.map(Arc::new)
+}
+
+/// Runs what may take milliseconds, or panic: parser, validator and planner see bytes that anybody may send.
+async fn off_thread<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Vec<GraphQLError>> + Send + 'static,
+) -> Result<T, Errors> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(outcome) => outcome.map_err(Errors::from),
+        Err(error) => {
+            tracing::error!(%error, "preparing an operation panicked");
+            Err(Errors::from([GraphQLError::new(Code::Internal, "The operation cannot be planned.")]))
+        }
+    }
+}

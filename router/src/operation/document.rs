@@ -1,0 +1,106 @@
+//! A document's text: parsed, measured against the limits, validated.
+
+use crate::error::{Code, GraphQLError, Location};
+use crate::limits;
+use crate::supergraph::ApiSchema;
+use graphql_tools::parser::Pos;
+use graphql_tools::parser::query::parse_query_with_token_limit;
+use graphql_tools::static_graphql::query;
+use graphql_tools::validation::rules::default_rules_validation_plan;
+use graphql_tools::validation::validate::validate as validate_document;
+
+/// Parses a document.
+pub(super) fn parse(text: &str, limits: &limits::Operation) -> Result<query::Document, GraphQLError> {
+    let document = parse_query_with_token_limit::<String>(text, limits.max_tokens);
+    document.map(|document| document.into_static()).map_err(|error| {
+        let position = error.0.position;
+        let explanation = error.to_string();
+        if explanation.contains("Token limit exceeded") {
+            let message = format!("The document has more than {} tokens.", limits.max_tokens);
+            return GraphQLError::new(Code::OperationTooComplex, message);
+        }
+        // The first line says where, which the location does better.
+        let what: Vec<&str> = explanation.lines().skip(1).map(str::trim).filter(|line| !line.is_empty()).collect();
+        let message = format!("Syntax error: {}", what.join("; "));
+        located(GraphQLError::new(Code::GraphqlParseFailed, message), position)
+    })
+}
+
+/// Checks a document against the schema that clients see (GraphQL spec, "Validation").
+pub(super) fn validate(api: &ApiSchema, document: &query::Document) -> Result<(), Vec<GraphQLError>> {
+    let mut errors = validate_document(&api.document, document, &default_rules_validation_plan());
+    errors.truncate(100);
+    if errors.is_empty() {
+        return Ok(());
+    }
+    Err(errors
+        .into_iter()
+        .map(|error| {
+            let mut reported = GraphQLError::new(Code::GraphqlValidationFailed, error.message);
+            reported.locations = error.locations.into_iter().map(location).collect();
+            reported
+        })
+        .collect())
+}
+
+/// The operation that `operationName` chooses (GraphQL spec, "GetOperation").
+pub(super) fn choose<'d>(
+    document: &'d query::Document,
+    name: Option<&str>,
+) -> Result<&'d query::OperationDefinition, GraphQLError> {
+    let mut operations = operations(document);
+    let not_found = |message: String| GraphQLError::new(Code::OperationNotFound, message);
+    match name {
+        Some(name) => operations
+            .find(|operation| operation_name(operation) == Some(name))
+            .ok_or_else(|| not_found(format!("The document has no operation named \"{name}\"."))),
+        None => {
+            let operation = operations.next().ok_or_else(|| not_found("The document has no operation.".into()))?;
+            match operations.next() {
+                None => Ok(operation),
+                Some(_) => Err(not_found("The document has several operations: say which by operationName.".into())),
+            }
+        }
+    }
+}
+
+/// The operations of a document.
+pub(super) fn operations(document: &query::Document) -> impl Iterator<Item = &query::OperationDefinition> {
+    document.definitions.iter().filter_map(|definition| match definition {
+        query::Definition::Operation(operation) => Some(operation),
+        query::Definition::Fragment(_) => None,
+    })
+}
+
+/// The fragments of a document.
+pub(super) fn fragments(document: &query::Document) -> impl Iterator<Item = &query::FragmentDefinition> {
+    document.definitions.iter().filter_map(|definition| match definition {
+        query::Definition::Fragment(fragment) => Some(fragment),
+        query::Definition::Operation(_) => None,
+    })
+}
+
+/// An operation's name.
+pub(super) fn operation_name(operation: &query::OperationDefinition) -> Option<&str> {
+    match operation {
+        query::OperationDefinition::SelectionSet(_) => None,
+        query::OperationDefinition::Query(operation) => operation.name.as_deref(),
+        query::OperationDefinition::Mutation(operation) => operation.name.as_deref(),
+        query::OperationDefinition::Subscription(operation) => operation.name.as_deref(),
+    }
+}
+
+/// Says where an error is.
+pub(super) fn located(mut error: GraphQLError, position: Pos) -> GraphQLError {
+    error.locations = vec![location(position)];
+    error
+}
+
+fn location(position: Pos) -> Location {
+    Location { line: position.line, column: position.column }
+}
+
+/// Whether a field is answered by the router itself, from the schema.
+pub(super) fn is_introspection(field: &str) -> bool {
+    matches!(field, "__schema" | "__type")
+}

@@ -1,0 +1,121 @@
+//! How large an operation is, and whether that is within the limits. Fragments are counted at every use, but looked at
+//! once, so that measuring takes time in proportion to the document and not to what it expands to.
+
+use super::document::{self, is_introspection, located};
+use crate::error::{Code, GraphQLError};
+use crate::limits;
+use graphql_tools::parser::Pos;
+use graphql_tools::static_graphql::query::{self, Selection};
+use std::collections::HashMap;
+
+/// How deep the lists of an introspection may nest: the schema is a graph with cycles, so that each level multiplies
+/// the answer (graphql-js, `MaxIntrospectionDepthRule`).
+const MAX_INTROSPECTION_LISTS: usize = 3;
+
+/// Checks every operation of a document. Made for documents that are not validated yet.
+pub(super) fn check(document: &query::Document, limits: &limits::Operation) -> Result<(), Vec<GraphQLError>> {
+    let fragments = document::fragments(document).map(|fragment| (fragment.name.as_str(), fragment)).collect();
+    let mut measuring = Measuring { fragments, known: HashMap::new() };
+    let mut errors = Vec::new();
+    for operation in document::operations(document) {
+        let size = measuring.selections(operation.selection_set());
+        errors.extend(size.exceeded(limits));
+    }
+    if errors.is_empty() { Ok(()) } else { Err(errors) }
+}
+
+/// The size of a selection set.
+#[derive(Clone, Copy, Default)]
+struct Size {
+    /// The fields of the set itself.
+    width: usize,
+    depth: usize,
+    fields: usize,
+    aliases: usize,
+    /// The lists that nest in it, were it an introspection.
+    lists: usize,
+    /// The lists that nest in its introspections.
+    introspection_lists: usize,
+    introspection: Option<Pos>,
+}
+
+impl Size {
+    fn and(self, other: Size) -> Size {
+        Size {
+            width: self.width.saturating_add(other.width),
+            depth: self.depth.max(other.depth),
+            fields: self.fields.saturating_add(other.fields),
+            aliases: self.aliases.saturating_add(other.aliases),
+            lists: self.lists.max(other.lists),
+            introspection_lists: self.introspection_lists.max(other.introspection_lists),
+            introspection: self.introspection.or(other.introspection),
+        }
+    }
+
+    fn of_field(field: &query::Field, inside: Size) -> Size {
+        let is_introspection = is_introspection(&field.name);
+        let is_list = matches!(field.name.as_str(), "fields" | "interfaces" | "possibleTypes" | "inputFields");
+        Size {
+            width: 1,
+            depth: if is_introspection { 1 } else { inside.depth + 1 },
+            fields: inside.fields.saturating_add(1),
+            aliases: inside.aliases.saturating_add(usize::from(field.alias.is_some())),
+            lists: inside.lists + usize::from(is_list),
+            introspection_lists: if is_introspection { inside.lists } else { inside.introspection_lists },
+            introspection: is_introspection.then_some(field.position).or(inside.introspection),
+        }
+    }
+
+    fn exceeded(&self, limits: &limits::Operation) -> Vec<GraphQLError> {
+        let measured = [
+            ("is nested deeper than", self.depth, limits.max_depth, "levels"),
+            ("has more than", self.width, limits.max_root_fields, "root fields"),
+            ("has more than", self.aliases, limits.max_aliases, "aliases"),
+            ("has more than", self.fields, limits.max_fields, "fields"),
+            ("nests introspection deeper than", self.introspection_lists, MAX_INTROSPECTION_LISTS, "lists"),
+        ];
+        let too_large =
+            measured.into_iter().filter(|(_, size, limit, _)| size > limit).map(|(what, _, limit, unit)| {
+                GraphQLError::new(Code::OperationTooComplex, format!("The operation {what} {limit} {unit}."))
+            });
+        let forbidden = self.introspection.filter(|_| !limits.introspection).map(|position| {
+            located(GraphQLError::new(Code::IntrospectionDisabled, "Introspection is switched off."), position)
+        });
+        too_large.chain(forbidden).collect()
+    }
+}
+
+struct Measuring<'d> {
+    fragments: HashMap<&'d str, &'d query::FragmentDefinition>,
+    /// The fragments measured so far. One that is being measured has size 0: a cycle is left to validation to refuse.
+    known: HashMap<&'d str, Size>,
+}
+
+impl<'d> Measuring<'d> {
+    fn selections(&mut self, selections: &'d query::SelectionSet) -> Size {
+        selections.items.iter().fold(Size::default(), |size, selection| {
+            size.and(match selection {
+                Selection::Field(field) => {
+                    let inside = self.selections(&field.selection_set);
+                    Size::of_field(field, inside)
+                }
+                Selection::InlineFragment(fragment) => self.selections(&fragment.selection_set),
+                Selection::FragmentSpread(spread) => self.fragment(&spread.fragment_name),
+            })
+        })
+    }
+
+    fn fragment(&mut self, name: &str) -> Size {
+        if let Some(size) = self.known.get(name) {
+            return *size;
+        }
+        let Some((name, fragment)) = self.fragments.get_key_value(name).map(|(name, fragment)| (*name, *fragment))
+        else {
+            return Size::default();
+        };
+        self.known.insert(name, Size::default());
+        let size = self.selections(&fragment.selection_set);
+        self.known.insert(name, size);
+        size
+    }
+}

@@ -1,0 +1,223 @@
+//! From a document's text to everything that is known of it before it runs: parsed, validated, authorised, planned.
+
+mod authorization;
+mod cache;
+mod document;
+mod introspection;
+mod measure;
+mod variables;
+
+pub use authorization::Rules;
+pub use cache::Cache;
+pub use hive_router_query_planner::state::supergraph_state::OperationKind;
+pub use variables::{InputTypes, Program, Variables};
+
+use crate::error::{Code, GraphQLError};
+use crate::execute::{Plan, Projection};
+use crate::limits;
+use crate::request::GraphQLRequest;
+use crate::supergraph::Supergraph;
+use authorization::{Denied, Lacks, Permitted};
+use document::{is_introspection, operation_name};
+use graphql_tools::static_graphql::query;
+use hansa_token::Claims;
+use hive_router_query_planner::ast::normalization::{create_normalized_document, normalize_operation_mut};
+use hive_router_query_planner::ast::operation::OperationDefinition;
+use hive_router_query_planner::graph::PlannerOverrideContext;
+use hive_router_query_planner::utils::cancellation::CancellationToken;
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long planning one operation may take.
+const PLANNING_LIMIT: Duration = Duration::from_secs(5);
+
+/// All that is known of one operation. Prepared once, then cached as long as its supergraph lives.
+pub struct Operation {
+    /// Query, mutation or subscription.
+    pub kind: OperationKind,
+    /// Its name in the document.
+    pub name: Option<String>,
+    /// The fetches; `None` when nothing is to be fetched (introspection, `__typename`, or every field denied): the
+    /// answer is then the projection of an empty object.
+    pub plan: Option<Plan>,
+    /// The shape of the answer. Compiled from the client's own document (parsed and validated, not normalised, so that
+    /// the client's order is kept) with the denied fields still in it (they are absent from the fetched data, so they
+    /// become null, and null their parent when non-null) and with `__schema` and `__type` (take their bytes from
+    /// [`Operation::introspect`]).
+    pub projection: Arc<Projection>,
+    /// The variables' types and defaults.
+    pub variables: Arc<Program>,
+    denied: Vec<Denied>,
+    /// The document, if it asks for the schema.
+    introspection: Option<Arc<query::Document>>,
+}
+
+impl Operation {
+    /// Errors of the fields that the caller may not see and that are not skipped with these variables. The fields'
+    /// positions in the answer hold null; a missing non-null field at such a path deserves no second error.
+    ///
+    /// Their paths name the fields without positions in lists: one error speaks for all items.
+    pub fn denied<'a>(&'a self, variables: &'a Variables) -> impl Iterator<Item = &'a GraphQLError> {
+        self.denied.iter().filter(|denied| denied.applies(variables)).map(|denied| &denied.error)
+    }
+
+    /// The answers to `__schema` and `__type` at the root, by response key.
+    pub fn introspect(&self, supergraph: &Supergraph, variables: &Variables) -> Vec<(String, Box<RawValue>)> {
+        let Some(document) = &self.introspection else { return Vec::new() };
+        match document::choose(document, self.name.as_deref()) {
+            Ok(operation) => introspection::answer(&supergraph.api, document, operation, variables),
+            Err(_) => Vec::new(),
+        }
+    }
+}
+
+/// Prepares an operation, or finds it prepared.
+///
+/// # Errors
+/// What is wrong with the document, for clients.
+pub async fn prepare(
+    supergraph: &Arc<Supergraph>,
+    limits: &limits::Operation,
+    request: &GraphQLRequest,
+    claims: Option<&Claims>,
+) -> Result<Arc<Operation>, Vec<GraphQLError>> {
+    let Some(text) = request.query.as_deref() else {
+        return Err(vec![GraphQLError::new(Code::BadRequest, "The request has no query.")]);
+    };
+    let name = request.operation_name.as_deref().filter(|name| !name.is_empty());
+    supergraph.operations.get(supergraph, limits, text, name, claims).await.map_err(|errors| errors.to_vec())
+}
+
+/// Coerces the variable values that a client sent.
+///
+/// # Errors
+/// `BAD_USER_INPUT`, one for each value that does not fit.
+pub fn coerce(operation: &Operation, variables: Option<&Map<String, Value>>) -> Result<Variables, Vec<GraphQLError>> {
+    operation.variables.coerce(variables)
+}
+
+/// What is known of an operation whoever asks for it.
+struct Blueprint {
+    kind: OperationKind,
+    name: Option<String>,
+    /// The operation as the planner wants it, with nothing taken out.
+    normalized: OperationDefinition,
+    projection: Arc<Projection>,
+    variables: Arc<Program>,
+    introspection: Option<Arc<query::Document>>,
+    needs: BTreeSet<authorization::NeedId>,
+}
+
+impl Blueprint {
+    /// Parses, measures, validates and normalises.
+    fn new(
+        supergraph: &Supergraph,
+        limits: &limits::Operation,
+        text: &str,
+        name: Option<&str>,
+    ) -> Result<Self, Vec<GraphQLError>> {
+        let document = document::parse(text, limits).map_err(|error| vec![error])?;
+        measure::check(&document, limits)?;
+        document::validate(&supergraph.api, &document)?;
+        let operation = document::choose(&document, name).map_err(|error| vec![error])?;
+        let schema = &supergraph.planner.supergraph;
+
+        let normalized = normalize(supergraph, &document, name)?;
+        Ok(Self {
+            kind: normalized.operation_kind.clone().unwrap_or(OperationKind::Query),
+            name: operation_name(operation).map(str::to_owned),
+            needs: supergraph.authorization.needs(&normalized, schema),
+            normalized,
+            projection: Arc::new(Projection::compile(&supergraph.planner, &document, operation)),
+            variables: Arc::new(Program::compile(operation.variable_definitions(), &supergraph.inputs)),
+            introspection: asks_for_schema(&document).then(|| Arc::new(document)),
+        })
+    }
+
+    /// Plans for callers who lack these rights.
+    fn plan(&self, supergraph: &Supergraph, lacks: &Lacks) -> Result<Operation, Vec<GraphQLError>> {
+        let planner = &supergraph.planner;
+        let permitted = supergraph.authorization.permit(&self.normalized, lacks, &planner.supergraph);
+        let Permitted { operation, denied } = permitted.map_err(|error| vec![error])?;
+        let plan = operation.map(|operation| {
+            let limit = CancellationToken::with_timeout(PLANNING_LIMIT);
+            planner.plan_from_normalized_operation(&operation, PlannerOverrideContext::default(), &limit)
+        });
+        let plan = plan.transpose().map_err(|error| {
+            tracing::error!(operation = self.name, %error, "an operation cannot be planned");
+            vec![GraphQLError::new(Code::Internal, "The operation cannot be planned.")]
+        })?;
+        Ok(Operation {
+            kind: self.kind.clone(),
+            name: self.name.clone(),
+            plan: plan.map(|plan| Plan::compile(plan, &planner.supergraph)),
+            projection: self.projection.clone(),
+            variables: self.variables.clone(),
+            denied,
+            introspection: self.introspection.clone(),
+        })
+    }
+}
+
+fn normalize(
+    supergraph: &Supergraph,
+    document: &query::Document,
+    name: Option<&str>,
+) -> Result<OperationDefinition, Vec<GraphQLError>> {
+    let internal = |error: &dyn std::fmt::Display| {
+        tracing::error!(%error, "an operation cannot be normalised");
+        vec![GraphQLError::new(Code::Internal, "The operation cannot be planned.")]
+    };
+    let mut document = document.clone();
+    for definition in &mut document.definitions {
+        let selections = match definition {
+            query::Definition::Fragment(fragment) => &mut fragment.selection_set,
+            query::Definition::Operation(operation) => selections_mut(operation),
+        };
+        hollow_introspection(selections);
+    }
+    let schema = &supergraph.planner.supergraph;
+    normalize_operation_mut(schema, &mut document, name, None, None).map_err(|error| internal(&error))?;
+    let operation = document.definitions.into_iter().find_map(|definition| match definition {
+        query::Definition::Operation(operation) => Some(operation),
+        query::Definition::Fragment(_) => None,
+    });
+    let operation = operation.ok_or_else(|| internal(&"it is gone"))?;
+    Ok(create_normalized_document(schema, operation, name.map(str::to_owned)).operation)
+}
+
+/// Takes the selections out of `__schema` and `__type`: the planner knows nothing of the types below.
+fn hollow_introspection(selections: &mut query::SelectionSet) {
+    for selection in &mut selections.items {
+        match selection {
+            query::Selection::Field(field) if is_introspection(&field.name) => field.selection_set.items.clear(),
+            query::Selection::Field(field) => hollow_introspection(&mut field.selection_set),
+            query::Selection::InlineFragment(fragment) => hollow_introspection(&mut fragment.selection_set),
+            query::Selection::FragmentSpread(_) => {}
+        }
+    }
+}
+
+fn selections_mut(operation: &mut query::OperationDefinition) -> &mut query::SelectionSet {
+    match operation {
+        query::OperationDefinition::SelectionSet(selections) => selections,
+        query::OperationDefinition::Query(operation) => &mut operation.selection_set,
+        query::OperationDefinition::Mutation(operation) => &mut operation.selection_set,
+        query::OperationDefinition::Subscription(operation) => &mut operation.selection_set,
+    }
+}
+
+fn asks_for_schema(document: &query::Document) -> bool {
+    fn asks(selections: &query::SelectionSet) -> bool {
+        selections.items.iter().any(|selection| match selection {
+            query::Selection::Field(field) => is_introspection(&field.name) || asks(&field.selection_set),
+            query::Selection::InlineFragment(fragment) => asks(&fragment.selection_set),
+            query::Selection::FragmentSpread(_) => false,
+        })
+    }
+    document::operations(document).any(|operation| asks(operation.selection_set()))
+        || document::fragments(document).any(|fragment| asks(&fragment.selection_set))
+}

@@ -1,0 +1,95 @@
+//! Where the schema comes from: composition, the schema that clients see, and the planner over it.
+
+mod api;
+mod compose;
+mod live;
+mod report;
+mod sdl;
+
+pub use api::{ApiSchema, api_schema_sdl};
+pub use compose::compose;
+pub use live::{Config, Live, Source, Status, keep};
+
+use crate::error::Error;
+use crate::operation;
+use crate::transport::Subgraph;
+use hive_router_query_planner::planner::Planner;
+use hive_router_query_planner::utils::parsing::safe_parse_schema;
+use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+/// What one subgraph says its schema is.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct SubgraphSdl {
+    /// The subgraph's name.
+    pub name: String,
+    /// Its URL as written into the supergraph.
+    pub url: String,
+    /// Its federation SDL (`_service { sdl }`).
+    pub sdl: String,
+}
+
+/// A composed schema and what serves it. Immutable; a new composition makes a new one.
+pub struct Supergraph {
+    /// The composed document.
+    pub sdl: String,
+    /// The schema that clients see.
+    pub api: ApiSchema,
+    /// Plans operations; `planner.supergraph` knows every type.
+    pub planner: Planner,
+    /// The subgraphs by name, as plans call them.
+    pub subgraphs: HashMap<String, Arc<Subgraph>>,
+    /// Which fields need which rights.
+    pub authorization: operation::Rules,
+    /// The input types, for the coercion of variables.
+    pub inputs: Arc<operation::InputTypes>,
+    /// The operations prepared so far.
+    pub operations: operation::Cache,
+}
+
+impl Supergraph {
+    /// Reads a supergraph document and starts a planner over it. Blocks for as long as it computes: up to seconds for
+    /// a large one.
+    ///
+    /// # Errors
+    /// [`Error::Supergraph`] for a document that cannot be read, or that names a subgraph that is not given.
+    pub fn new(sdl: String, subgraphs: impl IntoIterator<Item = Arc<Subgraph>>) -> Result<Self, Error> {
+        let subgraphs: HashMap<_, _> =
+            subgraphs.into_iter().map(|subgraph| (subgraph.name.clone(), subgraph)).collect();
+        let document = safe_parse_schema(&sdl).map_err(|error| Error::Supergraph(error.to_string()))?;
+        let api = ApiSchema::from_supergraph(&sdl)?;
+        // The planner is young, and trusts a supergraph more than a document from elsewhere deserves.
+        let planner = catch_unwind(AssertUnwindSafe(|| Planner::new_from_supergraph(&document, Default::default())))
+            .map_err(|_| Error::Supergraph("the planner panicked over it; its log says where".into()))?
+            .map_err(|error| Error::Supergraph(error.to_string()))?;
+        let unknown = planner.supergraph.known_subgraphs.values().find(|name| !subgraphs.contains_key(*name));
+        if let Some(name) = unknown {
+            return Err(Error::Supergraph(format!("it names the subgraph \"{name}\", which is not configured")));
+        }
+        let authorization = operation::Rules::from_supergraph(&document);
+        let inputs = Arc::new(operation::InputTypes::new(&api));
+        Ok(Self { sdl, api, planner, subgraphs, authorization, inputs, operations: operation::Cache::default() })
+    }
+}
+
+/// The names and URLs of the subgraphs that a supergraph document names.
+fn endpoints(sdl: &str) -> Result<Vec<(String, String)>, Error> {
+    let document = graphql_core::parse(sdl).map_err(|error| Error::Supergraph(error.message))?;
+    let graphs = document.definitions.iter().filter_map(|definition| match definition {
+        graphql_core::Definition::EnumTypeDefinition(graphs) if graphs.name.value == "join__Graph" => {
+            Some(&graphs.values)
+        }
+        _ => None,
+    });
+    let directives = graphs.flatten().flat_map(|graph| &graph.directives).filter(|d| d.name.value == "join__graph");
+    let argument = |directive: &graphql_core::Directive, name: &str| {
+        directive.arguments.iter().find(|argument| argument.name.value == name).and_then(|argument| {
+            match &argument.value {
+                graphql_core::Value::String(value) => Some(value.value.clone()),
+                _ => None,
+            }
+        })
+    };
+    Ok(directives.filter_map(|d| Some((argument(d, "name")?, argument(d, "url")?))).collect())
+}
