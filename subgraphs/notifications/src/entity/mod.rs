@@ -1,0 +1,3 @@
+//! The tables of notifications.
+
+pub(crate) mod notification;

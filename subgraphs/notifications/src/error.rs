@@ -1,0 +1,35 @@
+//! What can go wrong in notifications.
+
+use hansa_kit::codes::{Rejection, UserError, UserErrorCode};
+
+/// Why notifications could not do as asked.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The caller has no such notification.
+    #[error("you have no such notification")]
+    NotFound,
+    /// Storage or bus.
+    #[error(transparent)]
+    Kit(#[from] hansa_kit::Error),
+}
+
+impl From<sea_orm::DbErr> for Error {
+    fn from(error: sea_orm::DbErr) -> Self {
+        Self::Kit(error.into())
+    }
+}
+
+impl From<Error> for Rejection {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::NotFound => Self::User(vec![UserError::at(UserErrorCode::NotFound, &["id"], error.to_string())]),
+            Error::Kit(fault) => Self::Fault(Box::new(fault)),
+        }
+    }
+}
+
+impl From<Error> for async_graphql::Error {
+    fn from(error: Error) -> Self {
+        Rejection::from(error).into()
+    }
+}

@@ -1,0 +1,50 @@
+//! The GraphQL schema of notifications.
+
+mod federation;
+mod loaders;
+mod mutation;
+mod query;
+mod subscription;
+mod types;
+
+use crate::Service;
+use async_graphql::{Context, MergedObject, dataloader::DataLoader};
+use hansa_kit::{
+    Viewer,
+    serve::{MAX_COMPLEXITY, MAX_DEPTH},
+};
+
+/// The root of queries.
+#[derive(Debug, Default, MergedObject)]
+#[graphql(name = "Query")]
+pub struct Query(query::Notifications, federation::Entities);
+
+/// The executable schema.
+pub type Schema = async_graphql::Schema<Query, mutation::Mutation, subscription::Subscription>;
+
+/// The schema over `service`. A request carries the [`Viewer`] in its data; without it the caller is anonymous.
+pub fn schema(service: Service) -> Schema {
+    let loader = DataLoader::new(loaders::Notifications::new(service.database.clone()), tokio::spawn);
+    Schema::build(Query::default(), mutation::Mutation, subscription::Subscription)
+        .register_output_type::<types::Node>()
+        .register_output_type::<types::StreamEvent>()
+        .enable_federation()
+        .enable_subscription_in_federation()
+        .limit_depth(MAX_DEPTH)
+        .limit_complexity(MAX_COMPLEXITY)
+        .data(loader)
+        .data(service)
+        .finish()
+}
+
+fn service<'a>(context: &Context<'a>) -> &'a Service {
+    context.data_unchecked()
+}
+
+fn loader<'a>(context: &Context<'a>) -> &'a DataLoader<loaders::Notifications> {
+    context.data_unchecked()
+}
+
+fn viewer(context: &Context<'_>) -> Viewer {
+    context.data_opt().cloned().unwrap_or_default()
+}

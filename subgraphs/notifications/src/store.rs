@@ -1,0 +1,137 @@
+//! Every query of notifications. Each is of one recipient: nobody sees or changes another's.
+
+use crate::{
+    Error,
+    domain::{Filter, NewNotification, Position},
+    entity::notification::{ActiveModel, Column, Entity, Model},
+};
+use chrono::{DateTime, Utc};
+use hansa_kit::paging::{Page, Slice};
+use sea_orm::{
+    ActiveValue::Set,
+    ConnectionTrait, Order, QueryOrder, QuerySelect, QueryTrait,
+    entity::prelude::*,
+    sea_query::{Condition, Expr, ExprTrait},
+};
+use std::collections::HashMap;
+
+/// A notification, together with whose it must be.
+pub(crate) type OwnId = (Uuid, Uuid);
+
+/// The recipient's notification `id`.
+pub(crate) async fn find(database: &impl ConnectionTrait, recipient: Uuid, id: Uuid) -> Result<Option<Model>, Error> {
+    Ok(of(recipient).filter(Column::Id.eq(id)).one(database).await?)
+}
+
+/// Those of `ids` (recipient, notification) that exist.
+pub(crate) async fn find_many(
+    database: &impl ConnectionTrait,
+    ids: &[OwnId],
+) -> Result<HashMap<OwnId, Model>, hansa_kit::Error> {
+    let own = Expr::tuple([Expr::col(Column::RecipientId), Expr::col(Column::Id)]).in_tuples(ids.iter().copied());
+    let found = Entity::find().filter(own).all(database).await?;
+    Ok(found.into_iter().map(|one| ((one.recipient_id, one.id), one)).collect())
+}
+
+/// A page of the recipient's notifications that match `filter`, newest first.
+pub(crate) async fn list(
+    database: &impl ConnectionTrait,
+    recipient: Uuid,
+    filter: &Filter,
+    page: &Page<Position>,
+) -> Result<Slice<Model>, Error> {
+    let place = Expr::tuple([Expr::col(Column::CreatedAt), Expr::col(Column::Id)]);
+    let rows = of(recipient)
+        .filter(matching(filter))
+        .apply_if(page.after, |rows, (time, id)| rows.filter(place.lt(Expr::tuple([Expr::val(time), Expr::val(id)]))))
+        .order_by(Column::CreatedAt, Order::Desc)
+        .order_by(Column::Id, Order::Desc)
+        .limit(page.limit + 1)
+        .all(database)
+        .await?;
+    Ok(Slice::of(rows, page.limit))
+}
+
+/// How many of the recipient's notifications match `filter`.
+pub(crate) async fn count(database: &impl ConnectionTrait, recipient: Uuid, filter: &Filter) -> Result<u64, Error> {
+    Ok(of(recipient).filter(matching(filter)).count(database).await?)
+}
+
+fn of(recipient: Uuid) -> Select<Entity> {
+    Entity::find().filter(Column::RecipientId.eq(recipient))
+}
+
+/// Only the notification `id`.
+pub(crate) fn is(id: Uuid) -> Condition {
+    Condition::all().add(Column::Id.eq(id))
+}
+
+/// Those that match `filter`.
+pub(crate) fn matching(filter: &Filter) -> Condition {
+    Condition::all()
+        .add_option(filter.kinds.as_ref().map(|kinds| Column::Kind.is_in(kinds.iter().copied())))
+        .add_option(filter.is_read.map(|is_read| match is_read {
+            true => Column::ReadAt.is_not_null(),
+            false => Column::ReadAt.is_null(),
+        }))
+        .add_option(filter.created_at.from.map(|from| Column::CreatedAt.gte(from)))
+        .add_option(filter.created_at.to.map(|to| Column::CreatedAt.lt(to)))
+}
+
+/// Adds a notification, unread.
+pub(crate) async fn insert(
+    transaction: &impl ConnectionTrait,
+    id: Uuid,
+    new: NewNotification,
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
+    let row = ActiveModel {
+        id: Set(id),
+        recipient_id: Set(new.recipient_id),
+        kind: Set(new.kind),
+        title: Set(new.text.title),
+        body: Set(new.text.body),
+        actor_id: Set(new.actor_id),
+        count: Set(1),
+        created_at: Set(now),
+        read_at: Set(None),
+    };
+    Entity::insert(row).exec_without_returning(transaction).await?;
+    Ok(())
+}
+
+/// Marks the recipient's notifications that match `which` as read at `read_at`, or as unread; those that are so already
+/// stay as they are. Returns how many changed.
+pub(crate) async fn set_read(
+    transaction: &impl ConnectionTrait,
+    recipient: Uuid,
+    which: Condition,
+    read_at: Option<DateTime<Utc>>,
+) -> Result<u64, Error> {
+    let is_other = match read_at {
+        Some(_) => Column::ReadAt.is_null(),
+        None => Column::ReadAt.is_not_null(),
+    };
+    let update = Entity::update_many()
+        .col_expr(Column::ReadAt, Expr::val(read_at))
+        .filter(Column::RecipientId.eq(recipient))
+        .filter(is_other)
+        .filter(which);
+    Ok(update.exec(transaction).await?.rows_affected)
+}
+
+/// Deletes the recipient's notification; false when there is no such one.
+pub(crate) async fn delete(transaction: &impl ConnectionTrait, recipient: Uuid, id: Uuid) -> Result<bool, Error> {
+    let deleted = Entity::delete_many()
+        .filter(Column::RecipientId.eq(recipient))
+        .filter(Column::Id.eq(id))
+        .exec(transaction)
+        .await?;
+    Ok(deleted.rows_affected > 0)
+}
+
+/// Deletes all of the recipient's notifications.
+pub(crate) async fn delete_all(transaction: &impl ConnectionTrait, recipient: Uuid) -> Result<(), Error> {
+    Entity::delete_many().filter(Column::RecipientId.eq(recipient)).exec(transaction).await?;
+    Ok(())
+}

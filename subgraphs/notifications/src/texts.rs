@@ -1,0 +1,52 @@
+//! The words of notifications, a function per kind, in the languages that accounts can have.
+
+use crate::domain::Text;
+
+/// A language that there are texts in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Language {
+    English,
+    Russian,
+}
+
+impl Language {
+    /// The language of an account's locale (RFC 5646); English where there are no texts in it.
+    pub(crate) fn of(locale: &str) -> Self {
+        match locale.split(['-', '_']).next() {
+            Some(primary) if primary.eq_ignore_ascii_case("ru") => Self::Russian,
+            _ => Self::English,
+        }
+    }
+}
+
+/// Greets a new user.
+pub(crate) fn welcome(language: Language, display_name: &str) -> Text {
+    let (title, body) = match language {
+        Language::English => (
+            format!("Welcome, {display_name}!"),
+            "Your account is ready. Write your **first post**: everybody can read it, and only you can change it.\n\n\
+             What happens on your account appears here at once, in every window that you have open.",
+        ),
+        Language::Russian => (
+            format!("Добро пожаловать, {display_name}!"),
+            "Учётная запись готова. Напишите **первую заметку**: прочитать её сможет каждый, а изменить — только вы.\n\n\
+             Всё, что вас касается, сразу появляется здесь, в каждом открытом окне.",
+        ),
+    };
+    Text { title, body: Some(body.to_owned()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_locale_has_a_language() {
+        for locale in ["ru", "ru-RU", "RU", "ru_RU"] {
+            assert_eq!(Language::of(locale), Language::Russian);
+        }
+        for locale in ["en", "en-GB", "de", "rue", ""] {
+            assert_eq!(Language::of(locale), Language::English);
+        }
+    }
+}
