@@ -105,15 +105,8 @@ impl Log {
             .into_tuple()
             .all(&database)
             .await?;
-        let state = State {
-            heads: heads.into_iter().collect(),
-            claims: HashSet::new(),
-        };
-        Ok(Self(Arc::new(Inner {
-            database,
-            writer: Mutex::new(()),
-            state: watch::Sender::new(state),
-        })))
+        let state = State { heads: heads.into_iter().collect(), claims: HashSet::new() };
+        Ok(Self(Arc::new(Inner { database, writer: Mutex::new(()), state: watch::Sender::new(state) })))
     }
 
     pub(super) async fn is_ready(&self) -> bool {
@@ -137,9 +130,7 @@ impl Log {
             if chunk.is_empty() {
                 break;
             }
-            record::Entity::insert_many(chunk)
-                .exec_without_returning(&transaction)
-                .await?;
+            record::Entity::insert_many(chunk).exec_without_returning(&transaction).await?;
         }
         let head = record::Entity::find()
             .select_only()
@@ -159,16 +150,8 @@ impl Log {
     }
 
     pub(super) async fn consumer(&self, group: &str, topics: &[&str]) -> Result<Consumer, Error> {
-        let claims = topics.iter().map(|topic| Claim {
-            group: group.to_owned(),
-            topic: (*topic).to_owned(),
-        });
-        let subscriptions: Vec<_> = claims
-            .map(|claim| Subscription {
-                claim,
-                position: Position::StandBy,
-            })
-            .collect();
+        let claims = topics.iter().map(|topic| Claim { group: group.to_owned(), topic: (*topic).to_owned() });
+        let subscriptions: Vec<_> = claims.map(|claim| Subscription { claim, position: Position::StandBy }).collect();
         // From now on the group holds back pruning, even before its first commit.
         let _writer = self.0.writer.lock().await;
         for Subscription { claim, .. } in &subscriptions {
@@ -182,12 +165,7 @@ impl Log {
                 .await?;
         }
         let changes = self.0.state.subscribe();
-        Ok(Consumer {
-            log: self.clone(),
-            changes,
-            subscriptions,
-            buffer: VecDeque::new(),
-        })
+        Ok(Consumer { log: self.clone(), changes, subscriptions, buffer: VecDeque::new() })
     }
 
     /// Deletes the records that were published before `older_than` and that every group of their topic has committed.
@@ -292,9 +270,7 @@ impl Consumer {
             }
             if self.buffer.is_empty() {
                 let subscriptions = &self.subscriptions;
-                let news = self
-                    .changes
-                    .wait_for(|state| subscriptions.iter().any(|one| one.has_news(state)));
+                let news = self.changes.wait_for(|state| subscriptions.iter().any(|one| one.has_news(state)));
                 drop(tokio::time::timeout(POLL, news).await);
             }
         }
@@ -302,17 +278,8 @@ impl Consumer {
 
     /// Takes over the topics that no other consumer of the group holds.
     fn claim(&mut self) {
-        for subscription in self
-            .subscriptions
-            .iter_mut()
-            .filter(|one| one.position == Position::StandBy)
-        {
-            if self
-                .log
-                .0
-                .state
-                .send_if_modified(|state| state.claims.insert(subscription.claim.clone()))
-            {
+        for subscription in self.subscriptions.iter_mut().filter(|one| one.position == Position::StandBy) {
+            if self.log.0.state.send_if_modified(|state| state.claims.insert(subscription.claim.clone())) {
                 subscription.position = Position::Claimed;
             }
         }
@@ -321,10 +288,7 @@ impl Consumer {
     pub(super) async fn commit(&mut self, delivery: &Delivery) -> Result<(), Error> {
         let held = |one: &&Subscription| one.claim.topic == delivery.topic && one.position != Position::StandBy;
         let Some(subscription) = self.subscriptions.iter().find(held) else {
-            return Err(Error::Lost {
-                topic: delivery.topic.clone(),
-                partition: delivery.partition,
-            });
+            return Err(Error::Lost { topic: delivery.topic.clone(), partition: delivery.partition });
         };
         let next = delivery.offset + 1;
         let _writer = self.log.0.writer.lock().await;
@@ -344,11 +308,7 @@ impl Consumer {
 impl Drop for Consumer {
     fn drop(&mut self) {
         self.log.0.state.send_modify(|state| {
-            for subscription in self
-                .subscriptions
-                .iter()
-                .filter(|one| one.position != Position::StandBy)
-            {
+            for subscription in self.subscriptions.iter().filter(|one| one.position != Position::StandBy) {
                 state.claims.remove(&subscription.claim);
             }
         });

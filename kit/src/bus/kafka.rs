@@ -2,9 +2,10 @@
 //!
 //! **Publishing.** The producer is idempotent, gapless (`enable.gapless.guarantee`) and never gives a record up by itself
 //! (`message.timeout.ms` is 0): within one producer, a record is stored only after those that were enqueued before it for
-//! the same partition. A batch that fails or takes too long retires its producer together with all that it still holds,
-//! so that nothing of the batch follows out of turn. The next batch gets a new producer. That one has a new producer id, so
-//! Kafka does not deduplicate between the two: consumers do, by the event's id.
+//! the same partition. A batch goes out in chunks, each acknowledged before the next. A batch that fails or takes too long
+//! retires its producer together with all that it still holds, so that nothing of the batch follows out of turn. The next
+//! batch gets a new producer, with a new producer id: Kafka does not deduplicate between the two, consumers do, by the
+//! event's id.
 //!
 //! **Consuming.** Commits are stored in the client, which sends them in the background, repeats them until they arrive,
 //! and sends the rest before a partition is given away and when the consumer is closed (`enable.auto.commit` with
@@ -37,8 +38,10 @@ const SESSION: Duration = Duration::from_secs(10);
 const HEARTBEAT: Duration = Duration::from_secs(1);
 const ADMIN_TIMEOUT: Duration = Duration::from_secs(10);
 const READY_TIMEOUT: Duration = Duration::from_secs(2);
-/// Records that one batch has in the producer at a time.
-const IN_FLIGHT: usize = 5_000;
+/// Records that [`send`] has in the producer at a time.
+const CHUNK_RECORDS: usize = 1_000;
+/// Their bytes: less than the producer's `batch.size`.
+const CHUNK_BYTES: usize = super::MAX_RECORD;
 /// Pause while other batches fill the producer's queue.
 const QUEUE_FULL_PAUSE: Duration = Duration::from_millis(20);
 
@@ -59,9 +62,7 @@ type Producer = Closing<FutureProducer<Context>>;
 
 impl std::fmt::Debug for Cluster {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Cluster")
-            .field("config", &self.0.config)
-            .finish_non_exhaustive()
+        f.debug_struct("Cluster").field("config", &self.0.config).finish_non_exhaustive()
     }
 }
 
@@ -123,27 +124,15 @@ impl Cluster {
         let admin = Closing::new(client.create_with_context(Context)?);
         let producer = Mutex::new(Arc::new(producer(&client)?));
         let known = Mutex::new(HashSet::new());
-        Ok(Self(Arc::new(Inner {
-            config: config.clone(),
-            client,
-            admin,
-            producer,
-            known,
-        })))
+        Ok(Self(Arc::new(Inner { config: config.clone(), client, admin, producer, known })))
     }
 
     fn prefixed(&self, name: &str) -> String {
         format!("{}{name}", self.0.config.prefix)
     }
 
-    pub(super) async fn ensure_topics(&self, topics: &[Topic]) -> Result<(), Error> {
-        self.ensure(
-            topics
-                .iter()
-                .map(|topic| (self.prefixed(topic.name), topic.partitions))
-                .collect(),
-        )
-        .await
+    pub(super) async fn ensure_topics(&self, topics: &[Topic<'_>]) -> Result<(), Error> {
+        self.ensure(topics.iter().map(|topic| (self.prefixed(topic.name), topic.partitions)).collect()).await
     }
 
     async fn ensure(&self, mut topics: Vec<(String, Option<i32>)>) -> Result<(), Error> {
@@ -165,9 +154,8 @@ impl Cluster {
             })
             .collect();
         if !missing.is_empty() {
-            let options = AdminOptions::new()
-                .request_timeout(Some(ADMIN_TIMEOUT))
-                .operation_timeout(Some(ADMIN_TIMEOUT));
+            let options =
+                AdminOptions::new().request_timeout(Some(ADMIN_TIMEOUT)).operation_timeout(Some(ADMIN_TIMEOUT));
             for result in self.0.admin.create_topics(&missing, &options).await? {
                 match result {
                     Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
@@ -183,16 +171,12 @@ impl Cluster {
     }
 
     async fn existing_topics(&self) -> Result<HashSet<String>, Error> {
-        let metadata = self
-            .with_admin(|admin| admin.inner().fetch_metadata(None, ADMIN_TIMEOUT))
-            .await?;
+        let metadata = self.with_admin(|admin| admin.inner().fetch_metadata(None, ADMIN_TIMEOUT)).await?;
         Ok(metadata.topics().iter().map(|topic| topic.name().to_owned()).collect())
     }
 
     pub(super) async fn is_ready(&self) -> bool {
-        self.with_admin(|admin| admin.inner().fetch_metadata(None, READY_TIMEOUT).map(drop))
-            .await
-            .is_ok()
+        self.with_admin(|admin| admin.inner().fetch_metadata(None, READY_TIMEOUT).map(drop)).await.is_ok()
     }
 
     async fn with_admin<T: Send + 'static>(
@@ -201,9 +185,7 @@ impl Cluster {
     ) -> KafkaResult<T> {
         let inner = Arc::clone(&self.0);
         // A task that is not run ends with the runtime.
-        tokio::task::spawn_blocking(move || ask(&inner.admin))
-            .await
-            .unwrap_or(Err(KafkaError::Canceled))
+        tokio::task::spawn_blocking(move || ask(&inner.admin)).await.unwrap_or(Err(KafkaError::Canceled))
     }
 
     pub(super) async fn publish(&self, topic: &str, records: &[Record]) -> Result<(), Error> {
@@ -254,10 +236,7 @@ impl Cluster {
             .create_with_context(Context)?;
         let topics: Vec<_> = topics.iter().map(|topic| self.prefixed(topic)).collect();
         client.subscribe(&topics.iter().map(String::as_str).collect::<Vec<_>>())?;
-        Ok(Consumer {
-            client: Closing::new(client),
-            prefix: self.0.config.prefix.clone(),
-        })
+        Ok(Consumer { client: Closing::new(client), prefix: self.0.config.prefix.clone() })
     }
 }
 
@@ -268,8 +247,7 @@ fn producer(client: &ClientConfig) -> KafkaResult<Producer> {
         .set("enable.gapless.guarantee", "true")
         .set("acks", "all")
         .set("message.timeout.ms", "0")
-        .set("max.in.flight.requests.per.connection", "1")
-        .set("linger.ms", "2")
+        .set("linger.ms", "5")
         .set("retry.backoff.max.ms", "500")
         .set("compression.type", "lz4")
         .set("queue.buffering.max.kbytes", "65536")
@@ -279,11 +257,14 @@ fn producer(client: &ClientConfig) -> KafkaResult<Producer> {
     Ok(Closing::new(producer))
 }
 
-/// Enqueues the records in order and waits for their acknowledgements. After an error nothing more is enqueued.
-async fn send(producer: &FutureProducer<Context>, topic: &str, records: &[Record]) -> KafkaResult<()> {
-    for batch in records.chunks(IN_FLIGHT) {
-        let mut deliveries = Vec::with_capacity(batch.len());
-        for record in batch {
+/// Sends the records in order, chunk by chunk: each is acknowledged before the next is enqueued, and goes to a partition in
+/// one request. Kafka refuses a request whose predecessor failed, yet not from a producer that is new to the partition.
+async fn send(producer: &FutureProducer<Context>, topic: &str, mut records: &[Record]) -> KafkaResult<()> {
+    while !records.is_empty() {
+        let (chunk, rest) = records.split_at(chunk_length(records));
+        records = rest;
+        let mut deliveries = Vec::with_capacity(chunk.len());
+        for record in chunk {
             let mut message = FutureRecord::to(topic).key(&record.key).payload(&record.payload);
             let delivery = loop {
                 match producer.send_result(message) {
@@ -296,13 +277,20 @@ async fn send(producer: &FutureProducer<Context>, topic: &str, records: &[Record
             deliveries.push(delivery);
         }
         for delivery in deliveries {
-            delivery
-                .await
-                .map_err(|_| KafkaError::Canceled)?
-                .map_err(|(error, _)| error)?;
+            delivery.await.map_err(|_| KafkaError::Canceled)?.map_err(|(error, _)| error)?;
         }
     }
     Ok(())
+}
+
+/// How many records make the first chunk: one at least.
+fn chunk_length(records: &[Record]) -> usize {
+    let mut bytes = 0;
+    let fitting = records.iter().take(CHUNK_RECORDS).take_while(|record| {
+        bytes += record.key.len() + record.payload.len();
+        bytes <= CHUNK_BYTES
+    });
+    fitting.count().max(1)
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -347,10 +335,7 @@ impl Consumer {
         match self.client.store_offset(&topic, delivery.partition, delivery.offset) {
             Ok(()) => Ok(()),
             Err(KafkaError::StoreOffset(RDKafkaErrorCode::State | RDKafkaErrorCode::UnknownPartition)) => {
-                Err(Error::Lost {
-                    topic: delivery.topic.clone(),
-                    partition: delivery.partition,
-                })
+                Err(Error::Lost { topic: delivery.topic.clone(), partition: delivery.partition })
             }
             Err(error) => Err(error.into()),
         }

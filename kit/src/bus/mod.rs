@@ -67,9 +67,9 @@ pub struct Delivery {
 
 /// A topic to be made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Topic {
+pub struct Topic<'a> {
     /// Its name, without the prefix.
-    pub name: &'static str,
+    pub name: &'a str,
     /// Its partitions, when it cannot do with [`Config::partitions`]: a topic with one is in order as a whole.
     pub partitions: Option<i32>,
 }
@@ -149,7 +149,7 @@ impl Bus {
     ///
     /// # Errors
     /// When the cluster cannot be reached or refuses.
-    pub async fn ensure_topics(&self, topics: &[Topic]) -> Result<(), Error> {
+    pub async fn ensure_topics(&self, topics: &[Topic<'_>]) -> Result<(), Error> {
         match self {
             Self::Embedded(_) => Ok(()),
             Self::Kafka(cluster) => cluster.ensure_topics(topics).await,

@@ -20,14 +20,7 @@ impl MigrationTrait for Migration {
             )
             .await?;
         manager
-            .create_index(
-                Index::create()
-                    .name("record_topic")
-                    .table("record")
-                    .col("topic")
-                    .col("offset")
-                    .to_owned(),
-            )
+            .create_index(Index::create().name("record_topic").table("record").col("topic").col("offset").to_owned())
             .await?;
         manager
             .create_table(

@@ -128,3 +128,14 @@ async fn producer_that_broke_for_good_is_replaced() {
     let numbers = read_all(&bus, 2).await;
     assert_eq!(first_appearances(&numbers), [0, 1]);
 }
+
+#[tokio::test]
+async fn consumer_can_be_dropped_while_the_brokers_are_away() {
+    let (mock, bus) = cluster(60).await;
+    bus.publish(TOPIC, large(0..2)).await.unwrap();
+    let mut consumer = bus.consumer("group", &[TOPIC]).await.unwrap();
+    let first = next(&mut consumer).await;
+    (1..=BROKERS).for_each(|broker| mock.broker_down(broker).unwrap());
+    consumer.commit(&first).await.unwrap();
+    drop(consumer);
+}
