@@ -11,3 +11,6 @@ pub mod users;
 
 pub use asyncapi::asyncapi;
 pub use envelope::{Envelope, Event};
+
+/// Every topic, and the number of its partitions where it matters.
+pub const TOPICS: &[(&str, Option<i32>)] = &[(users::TOPIC, None), (posts::TOPIC, None), (mail::TOPIC, Some(1))];

@@ -1,0 +1,212 @@
+//! Configuration: defaults, then `hansa.toml`, then `HANSA_` variables (`__` nests), then the command line.
+
+use crate::registry::Subgraphs;
+use anyhow::{Context, bail};
+use figment::{
+    Figment,
+    providers::{Env, Format, Serialized, Toml},
+};
+use hansa_kit::{bus, signals};
+use serde::{Deserialize, Serialize};
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    path::{Path, PathBuf},
+};
+
+/// Everything that can be configured.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// Where SQLite files and other data are kept.
+    pub data: PathBuf,
+    /// Logging.
+    pub log: Log,
+    /// Who issues access tokens.
+    pub identity: Identity,
+    /// The event bus.
+    pub bus: bus::Config,
+    /// Live signals between replicas.
+    pub signals: signals::Config,
+    /// The router.
+    pub router: hansa_router::Config,
+    /// URLs of subgraphs that run elsewhere, by name: `http://HOST:PORT/NAME/graphql`.
+    pub subgraph_urls: std::collections::BTreeMap<String, url::Url>,
+    /// The subgraphs.
+    pub subgraphs: Subgraphs,
+    /// The mailer.
+    pub mailer: hansa_mailer::Config,
+    /// The embedded mailbox at `/mail`.
+    pub mailbox: Mailbox,
+}
+
+/// Logging.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Log {
+    /// Which events, in the syntax of `tracing_subscriber::EnvFilter`.
+    pub filter: String,
+    /// How they are written.
+    pub format: LogFormat,
+}
+
+/// How log events are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Who issues access tokens, and where what is needed to check them is read.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Identity {
+    /// What is accepted.
+    pub token: hansa_token::Config,
+    /// Base URL of the users service (`http://HOST:PORT/users`); not needed where it runs in the same process.
+    pub url: Option<url::Url>,
+}
+
+/// The embedded mailbox.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Mailbox {
+    /// Shown without being asked for only by `hansa up` on a loopback address.
+    pub enabled: Option<bool>,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { filter: "info,sea_orm_migration=warn".into(), format: LogFormat::Text }
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 4000)),
+            data: "data".into(),
+            log: Log::default(),
+            identity: Identity::default(),
+            bus: bus::Config::default(),
+            signals: signals::Config::default(),
+            router: hansa_router::Config::default(),
+            subgraph_urls: std::collections::BTreeMap::new(),
+            subgraphs: Subgraphs::default(),
+            mailer: hansa_mailer::Config::default(),
+            mailbox: Mailbox::default(),
+        }
+    }
+}
+
+impl Config {
+    /// Reads the configuration. A `file` that is named must be there.
+    ///
+    /// # Errors
+    /// When a source cannot be read, or holds a field that is unknown or of the wrong type; the message names it.
+    pub fn load(file: Option<&Path>) -> anyhow::Result<Self> {
+        let toml = match file {
+            Some(file) if !file.exists() => bail!("the configuration file {} does not exist", file.display()),
+            Some(file) => Toml::file_exact(file),
+            None => Toml::file("hansa.toml"),
+        };
+        // Variables of the command line itself and of the test suite are not configuration.
+        let environment =
+            Env::prefixed("HANSA_").filter(|key| key != "config" && !key.starts_with("test_")).split("__");
+        Figment::from(Serialized::defaults(Self::default()))
+            .merge(toml)
+            .merge(environment)
+            .extract()
+            .context("the configuration cannot be used")
+    }
+
+    /// Fills in what follows from other fields, and refuses what cannot work.
+    ///
+    /// # Errors
+    /// With a message that names the field.
+    pub fn validate(&mut self) -> anyhow::Result<()> {
+        let data = self.data.clone();
+        let mailer = (hansa_mailer::NAME, &mut self.mailer.database);
+        for (name, database) in self.subgraphs.databases_mut().into_iter().chain([mailer]) {
+            if database.url.is_empty() {
+                database.url = sqlite_url(&data, name);
+            }
+            if !database.url.starts_with("sqlite:") && !database.url.starts_with("postgres") {
+                bail!("the database URL of {name} must begin with sqlite: or postgres:");
+            }
+            if database.max_connections == 0 {
+                bail!("max_connections of {name} must be at least 1");
+            }
+        }
+        if self.mailer.interval_ms == 0 {
+            bail!("mailer.interval_ms must be at least 1");
+        }
+        self.subgraphs.users.token = self.identity.token.clone();
+        Ok(())
+    }
+
+    /// Whether the mailbox is shown: always or never if that is said, otherwise on loopback addresses only.
+    pub fn shows_mailbox(&self) -> bool {
+        self.mailer.smtp.url.is_none() && self.mailbox.enabled.unwrap_or(self.listen.ip().is_loopback())
+    }
+
+    /// The configuration as TOML-like JSON, with what could be a secret left out.
+    ///
+    /// # Errors
+    /// When it cannot be written, which a test rules out.
+    pub fn redacted(&self) -> anyhow::Result<String> {
+        let mut value = serde_json::to_value(self)?;
+        redact(&mut value);
+        Ok(serde_json::to_string_pretty(&value)?)
+    }
+}
+
+/// The URL of a service's SQLite file.
+pub fn sqlite_url(data: &Path, name: &str) -> String {
+    format!("sqlite://{}?mode=rwc", data.join(format!("{name}.db")).display())
+}
+
+fn redact(value: &mut serde_json::Value) {
+    match value {
+        serde_json::Value::Object(fields) => fields.values_mut().for_each(redact),
+        serde_json::Value::Array(items) => items.iter_mut().for_each(redact),
+        serde_json::Value::String(text) => {
+            if let Ok(mut url) = url::Url::parse(text)
+                && url.password().is_some()
+                && url.set_password(Some("redacted")).is_ok()
+            {
+                *text = url.into();
+            }
+        }
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn passwords_are_not_printed() {
+        let mut config = Config::default();
+        config.subgraphs.users.database.url = "postgres://hansa:s3cret@db/users".into();
+        config.mailer.smtp.url = Some("smtps://hansa:s3cret@mail".into());
+        let printed = config.redacted().unwrap();
+        assert!(!printed.contains("s3cret"));
+        assert!(printed.contains("postgres://hansa:redacted@db/users"));
+    }
+
+    #[test]
+    fn mailbox_is_for_loopback_only_unless_switched_on() {
+        let mut config = Config::default();
+        assert!(config.shows_mailbox());
+        config.listen = "0.0.0.0:4000".parse().unwrap();
+        assert!(!config.shows_mailbox());
+        config.mailbox.enabled = Some(true);
+        assert!(config.shows_mailbox());
+    }
+}

@@ -1,0 +1,84 @@
+//! A process that dies at any point of a registration leaves either nothing, or the account and all that follows from it.
+
+use crate::{
+    api::{PASSWORD, data, mailbox, notification_kinds, post, text},
+    eventually,
+    process::{Hansa, Settings},
+};
+use serde_json::json;
+use std::{path::Path, time::Duration};
+
+const ROUNDS: u64 = 6;
+const EACH: usize = 8;
+
+#[tokio::test]
+async fn killed_at_any_point() {
+    let folder = tempfile::tempdir().unwrap();
+    // The pace is not what is tested here.
+    let settings = Settings::from([("HANSA_MAILER__INTERVAL_MS".into(), "5".into())]);
+    for round in 0..ROUNDS {
+        killed_after(folder.path(), &settings, round, Duration::from_millis(40 * round)).await;
+    }
+    let hansa = Hansa::up_with(folder.path(), &settings).await;
+    let mut survivors = 0;
+    for name in (0..ROUNDS).flat_map(|round| (0..EACH).map(move |number| name(round, number))) {
+        let email = format!("{name}@example.com");
+        match sign_in(&hansa.url, &name).await {
+            Some(token) => {
+                survivors += 1;
+                let kinds = eventually("the welcome", async || {
+                    let kinds = notification_kinds(&hansa.url, &token).await;
+                    (!kinds.is_empty()).then_some(kinds)
+                })
+                .await;
+                assert_eq!(kinds, ["WELCOME"], "{name}");
+                eventually("the mail", async || {
+                    let count = mailbox(&hansa.url).await.iter().filter(|mail| mail["to"] == email.as_str()).count();
+                    (count == 1).then_some(())
+                })
+                .await;
+            }
+            None => assert!(mailbox(&hansa.url).await.iter().all(|mail| mail["to"] != email.as_str()), "{name}"),
+        }
+    }
+    assert_eq!(mailbox(&hansa.url).await.len(), survivors, "one mail for each account");
+    assert!(survivors > 0, "no registration was finished before a kill");
+}
+
+fn name(round: u64, number: usize) -> String {
+    format!("crash{round}x{number}")
+}
+
+/// Starts the system, registers several accounts at once, and kills it while they are under way.
+async fn killed_after(folder: &Path, settings: &Settings, round: u64, after: Duration) {
+    let hansa = Hansa::up_with(folder, settings).await;
+    eventually("a supergraph", async || {
+        let (_, answer) = post(&hansa.url, None, json!({ "query": "{ __typename }" })).await;
+        answer["data"].is_object().then_some(())
+    })
+    .await;
+    let url = hansa.url.clone();
+    let registrations = tokio::spawn(async move {
+        let all = (0..EACH).map(|number| {
+            let name = name(round, number);
+            let input = json!({ "username": name, "email": format!("{name}@example.com"), "password": PASSWORD });
+            let query =
+                "mutation($input: AccountRegisterInput!) { accountRegister(input: $input) { userErrors { code } } }";
+            let body = json!({ "query": query, "variables": { "input": input } });
+            reqwest::Client::new().post(format!("{url}/graphql")).json(&body).send()
+        });
+        futures::future::join_all(all).await;
+    });
+    // The moment of death is the input of this test, not something it waits for.
+    let death = tokio::time::timeout(after, registrations).await;
+    drop(death);
+    hansa.kill().await;
+}
+
+async fn sign_in(url: &str, login: &str) -> Option<String> {
+    let query = "mutation($login: String!, $password: String!) {
+        sessionCreate(input: { login: $login, password: $password }) { tokens { accessToken } userErrors { code } } }";
+    let answer = data(url, None, query, json!({ "login": login, "password": PASSWORD })).await;
+    let tokens = &answer["sessionCreate"]["tokens"];
+    tokens.is_object().then(|| text(&tokens["accessToken"]))
+}

@@ -1,0 +1,71 @@
+//! The system in one process.
+
+use crate::{
+    api::{mailbox, text},
+    process::Hansa,
+    story,
+};
+
+#[tokio::test]
+async fn whole_loop() {
+    let data = tempfile::tempdir().unwrap();
+    let hansa = Hansa::up(data.path()).await;
+    let url = hansa.url.clone();
+    story::tell(&url, &url, "anna", async |to| {
+        mailbox(&url).await.iter().filter(|mail| mail["to"] == to).map(|mail| text(&mail["subject"])).collect()
+    })
+    .await;
+
+    let mail = mailbox(&url).await.remove(0);
+    for field in ["id", "messageId", "to", "subject", "text", "html", "sentAt"] {
+        assert!(mail[field].as_str().is_some_and(|value| !value.is_empty()), "{field}: {mail}");
+    }
+    let sent_at = text(&mail["sentAt"]);
+    assert!(chrono::DateTime::parse_from_rfc3339(&sent_at).is_ok() && sent_at.ends_with('Z'), "{sent_at}");
+    let page = reqwest::get(format!("{url}/mail")).await.unwrap().text().await.unwrap();
+    assert!(page.contains("Добро пожаловать"));
+    assert_eq!(hansa.terminate().await, Some(0));
+}
+
+#[tokio::test]
+async fn first_start_creates_one_administrator_and_says_the_login_once() {
+    let data = tempfile::tempdir().unwrap();
+    let hansa = Hansa::up(data.path()).await;
+    let output = hansa.output().join("\n");
+    let said =
+        |word: &str| output.lines().find_map(|line| line.trim().strip_prefix(word)).map(|rest| rest.trim().to_owned());
+    let (username, password) = (said("username").unwrap(), said("password").unwrap());
+    let query = "mutation($login: String!, $password: String!) {
+        sessionCreate(input: { login: $login, password: $password }) { tokens { accessToken } userErrors { code } } }";
+    let variables = serde_json::json!({ "login": username, "password": password });
+    let answer = crate::api::data(&hansa.url, None, query, variables).await;
+    let token = text(&answer["sessionCreate"]["tokens"]["accessToken"]);
+    let answer = crate::api::data(
+        &hansa.url,
+        Some(&token),
+        "{ users { nodes { username roles email } totalCount } }",
+        serde_json::json!({}),
+    )
+    .await;
+    assert_eq!(answer["users"]["totalCount"], 1, "{answer}");
+    assert_eq!(hansa.terminate().await, Some(0));
+
+    let again = Hansa::up(data.path()).await;
+    assert!(!again.output().join("\n").contains("password"));
+}
+
+#[tokio::test]
+async fn pages_and_probes_answer() {
+    let data = tempfile::tempdir().unwrap();
+    let hansa = Hansa::up(data.path()).await;
+    for (path, content) in
+        [("/", "<html"), ("/health", ""), ("/ready", ""), ("/metrics", "# TYPE"), ("/mail", "Mailbox")]
+    {
+        crate::eventually(path, async || {
+            let response = reqwest::get(format!("{}{path}", hansa.url)).await.unwrap();
+            let is_success = response.status().is_success();
+            (is_success && response.text().await.unwrap().contains(content)).then_some(())
+        })
+        .await;
+    }
+}
