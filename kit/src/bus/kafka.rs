@@ -11,7 +11,8 @@
 //! and sends the rest before a partition is given away and when the consumer is closed (`enable.auto.commit` with
 //! `enable.auto.offset.store` off). Only what was committed through [`super::Consumer::commit`] is ever sent.
 //!
-//! Clients of librdkafka block while they close: they are dropped on threads that may.
+//! Clients of librdkafka block while they close, a consumer for some ten seconds when no broker answers: they are dropped
+//! on threads that may, and a runtime that shuts down waits for those.
 
 use super::{Config, Delivery, Error, Record, Topic};
 use rdkafka::{
