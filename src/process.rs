@@ -35,11 +35,15 @@ use tokio_util::sync::CancellationToken;
 /// Requests and tasks that are under way at shutdown may take this long.
 const DRAIN: Duration = Duration::from_secs(25);
 
+/// The subgraphs of one process compose within this time or not at all.
+const COMPOSITION: Duration = Duration::from_secs(30);
+
 /// What lives as long as the process.
 struct Process {
     config: Config,
     shutdown: CancellationToken,
     tasks: JoinSet<&'static str>,
+    gateway: Option<Arc<Gateway>>,
     /// Held by the one process that uses the embedded bus on this data folder.
     _lock: Option<File>,
 }
@@ -55,6 +59,14 @@ pub async fn up(config: Config, demo: bool) -> anyhow::Result<()> {
     let routes = process.build(&roles).await?;
     let administrator = admin::ensure(&process.config).await?;
     let (address, server) = process.listen(routes).await?;
+    if let Some(gateway) = &process.gateway
+        && tokio::time::timeout(COMPOSITION, gateway.supergraph().first()).await.is_err()
+    {
+        bail!(
+            "the subgraphs do not compose: {}",
+            gateway.supergraph().status().last_error.as_deref().unwrap_or("no answer")
+        );
+    }
     tracing::info!(
         milliseconds = started.elapsed().as_millis(),
         "ready: API and playground at http://{address}/ (GraphQL at /graphql)"
@@ -128,7 +140,7 @@ pub async fn health(url: &str) -> anyhow::Result<ExitCode> {
 
 impl Process {
     fn new(config: Config) -> anyhow::Result<Self> {
-        Ok(Self { config, shutdown: CancellationToken::new(), tasks: JoinSet::new(), _lock: None })
+        Ok(Self { config, shutdown: CancellationToken::new(), tasks: JoinSet::new(), gateway: None, _lock: None })
     }
 
     /// Builds the roles and gives what the process serves.
@@ -202,7 +214,7 @@ impl Process {
     }
 
     /// The router over the subgraphs in this process and those elsewhere.
-    fn router(&self, local: Vec<(&'static str, Router)>, verifier: Arc<Verifier>) -> anyhow::Result<Router> {
+    fn router(&mut self, local: Vec<(&'static str, Router)>, verifier: Arc<Verifier>) -> anyhow::Result<Router> {
         let settings = &self.config.router.subgraphs;
         let client = Client::new()?;
         let mut subgraphs = Vec::new();
@@ -220,6 +232,7 @@ impl Process {
         let mut config = self.config.router.clone();
         config.supergraph.cache.get_or_insert_with(|| self.config.data.join("supergraph.graphql"));
         let gateway = Gateway::start(config, Source::Compose(subgraphs), Some(verifier), self.shutdown.clone())?;
+        self.gateway = Some(gateway.clone());
         Ok(gateway.routes())
     }
 

@@ -11,6 +11,7 @@ mod distributed;
 mod embedded;
 mod mail_pace;
 mod process;
+#[expect(dead_code, reason = "here every mail is accepted")]
 #[path = "../../mailer/tests/it/server.rs"]
 mod smtp;
 mod socket;
