@@ -1,5 +1,7 @@
 //! The kit's tests: one binary.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod bus;
 mod consumer;
 mod idempotency;
