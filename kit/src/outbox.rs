@@ -5,7 +5,7 @@
 
 use crate::{
     Clock, Error,
-    bus::{Bus, Record},
+    bus::{self, Bus, MAX_RECORD, Record},
     database, ids, lease,
 };
 use backon::{BackoffBuilder, ExponentialBuilder};
@@ -64,15 +64,21 @@ impl Outbox {
 /// Writes an event that happens with this transaction. Call [`Outbox::wake`] after the commit.
 ///
 /// # Errors
-/// When the database fails.
+/// When the database fails or the event is too large for the bus.
 pub async fn write<E: Event, C: ConnectionTrait>(transaction: &C, now: DateTime<Utc>, event: E) -> Result<(), Error> {
     let envelope = Envelope::new(ids::new(), now, event);
+    let payload = serde_json::to_string(&envelope)?;
+    let size = envelope.subject.len() + payload.len();
+    if size > MAX_RECORD {
+        // Once committed it could never be published, and nothing behind it either.
+        return Err(bus::Error::TooLarge { topic: E::TOPIC.to_owned(), size }.into());
+    }
     let row = entity::ActiveModel {
         seq: NotSet,
         event_id: Set(envelope.id),
         topic: Set(E::TOPIC.to_owned()),
         key: Set(envelope.subject.clone()),
-        payload: Set(serde_json::to_string(&envelope)?),
+        payload: Set(payload),
         created_at: Set(now),
     };
     entity::Entity::insert(row).exec_without_returning(transaction).await?;
@@ -101,6 +107,7 @@ pub async fn relay(database: DatabaseConnection, bus: Bus, outbox: Outbox, clock
             Err(error) => {
                 let delay = delays.next().unwrap_or(MAX_RETRY_DELAY);
                 tracing::warn!(%error, ?delay, "the outbox could not be relayed; will try again");
+                release(&database, holder).await; // another replica may fare better meanwhile
                 delay
             }
         };
@@ -110,7 +117,11 @@ pub async fn relay(database: DatabaseConnection, bus: Bus, outbox: Outbox, clock
             () = shutdown.cancelled() => {}
         }
     }
-    if let Err(error) = lease::release(&database, LEASE, holder).await {
+    release(&database, holder).await;
+}
+
+async fn release(database: &DatabaseConnection, holder: Uuid) {
+    if let Err(error) = lease::release(database, LEASE, holder).await {
         tracing::debug!(%error, "the outbox lease could not be released; it will expire");
     }
 }
