@@ -21,10 +21,10 @@ impl MigrationTrait for Migration {
                     .col(timestamp_with_time_zone("created_at"))
                     .col(timestamp_with_time_zone_null("edited_at"))
                     // What EDITED_AT sorts by: a post that was never edited counts as edited when it was created.
-                    .col(timestamp_with_time_zone("changed_at").generated(
-                        Func::coalesce([Expr::col("edited_at"), Expr::col("created_at")]),
-                        true,
-                    ))
+                    .col(
+                        timestamp_with_time_zone("changed_at")
+                            .generated(Func::coalesce([Expr::col("edited_at"), Expr::col("created_at")]), true),
+                    )
                     .to_owned(),
             )
             .await?;
