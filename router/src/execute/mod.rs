@@ -24,7 +24,7 @@ use crate::operation::{Operation, Variables};
 use crate::request::RequestContext;
 use crate::supergraph::Supergraph;
 use bytes::Bytes;
-use failure::{Failure, Failures};
+use failure::{Failure, Failures, Place};
 use fetch::{Execution, Received, State};
 use std::sync::Arc;
 use tokio::time::Instant;
@@ -70,17 +70,19 @@ pub async fn run(
 /// Writes the client's answer.
 fn project(supergraph: &Supergraph, operation: &Operation, variables: &Variables, state: State<'_>) -> Answer {
     let State { data, mut failures } = state;
-    for denied in operation.denied(variables) {
-        let path = denied.path.clone().unwrap_or_default();
-        let keys = path.iter().filter_map(|element| element.as_str().map(str::to_owned)).collect();
-        failures.push_from(0, Failure::of(denied.clone(), vec![failure::Place::Everywhere(keys)]));
+    let mut denied = Vec::new();
+    for error in operation.denied(variables) {
+        let path = error.path.iter().flatten();
+        let keys: Vec<_> = path.filter_map(|element| element.as_str().map(str::to_owned)).collect();
+        failures.push_from(0, Failure::of(error.clone(), vec![Place::Everywhere(keys.clone())]));
+        denied.push(keys);
     }
     let introspection = operation.introspect(supergraph, variables);
     let projection = &operation.projection;
     let mut out = Vec::with_capacity(1024);
     out.extend_from_slice(b"{\"data\":");
     let mut writer =
-        Writer { out, variables, failures: &mut failures, introspection: &introspection, path: Vec::new() };
+        Writer { out, variables, failures: &mut failures, denied, introspection: &introspection, path: Vec::new() };
     let has_data = match &data {
         Value::Object(object) => writer.object(object, &[&projection.root], Some(&projection.root_type)).is_ok(),
         _ => false,

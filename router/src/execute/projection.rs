@@ -306,6 +306,14 @@ impl Scope {
     }
 }
 
+impl Wrapping {
+    pub(super) fn is_nullable(&self) -> bool {
+        match self {
+            Wrapping::Named { nullable } | Wrapping::List { nullable, .. } => *nullable,
+        }
+    }
+}
+
 fn prefix(key: &str) -> Vec<u8> {
     let mut prefix = Vec::with_capacity(key.len() + 3);
     write_plain(key, &mut prefix);

@@ -13,6 +13,9 @@ pub(super) struct Writer<'w> {
     pub(super) out: Vec<u8>,
     pub(super) variables: &'w Variables,
     pub(super) failures: &'w mut Failures,
+    /// The fields that the caller may not see, by their keys from the root. They are null even where the data holds
+    /// them, because another field needed them.
+    pub(super) denied: Vec<Vec<String>>,
     /// The answers to `__schema` and `__type`.
     pub(super) introspection: &'w [(String, Box<RawValue>)],
     /// Where the value at hand is.
@@ -100,6 +103,7 @@ impl<'w> Writer<'w> {
                 self.out.extend_from_slice(answer.map_or("null", |answer| answer.get()).as_bytes());
                 Ok(())
             }
+            _ if self.is_denied() => self.null(field.wrapping.is_nullable()),
             (kind, _) => {
                 let value = object.get(&field.key).unwrap_or(&Value::Null);
                 self.value(value, &field.wrapping, kind, children)
@@ -167,6 +171,16 @@ impl<'w> Writer<'w> {
     fn leaf(&mut self, value: &Value<'_>) -> Written {
         value::write(value, &mut self.out);
         Ok(())
+    }
+
+    fn is_denied(&self) -> bool {
+        self.denied.iter().any(|denied| {
+            let path = self.path.iter().filter_map(|element| match element {
+                Element::Key(key) => Some(*key),
+                Element::Index(_) => None,
+            });
+            path.eq(denied.iter().map(String::as_str))
+        })
     }
 
     /// A null at this place. If it may not be, and no error says why it is there, one is added.

@@ -195,7 +195,7 @@ impl Way {
             .with_jitter()
             .with_max_times(self.config.retries);
         let retried = attempt.retry(pauses).when(FetchError::is_transient);
-        tokio::time::timeout_at(deadline, async { retried.await }).await.unwrap_or(Err(FetchError::Timeout))
+        tokio::time::timeout_at(deadline, retried).await.unwrap_or(Err(FetchError::Timeout))
     }
 
     async fn attempt(&self, body: Bytes, headers: &HeaderMap, deadline: Instant) -> Result<Bytes, FetchError> {

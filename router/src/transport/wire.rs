@@ -11,6 +11,7 @@ use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 use std::time::Duration;
 use tower::ServiceExt;
 
@@ -22,7 +23,7 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// A pooled HTTP client (HTTP/1.1, HTTP/2 where TLS negotiates it), for all subgraphs. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Client(hyper_util::client::legacy::Client<HttpsConnector<HttpConnector>, Full<Bytes>>);
+pub struct Client(Arc<hyper_util::client::legacy::Client<HttpsConnector<HttpConnector>, Full<Bytes>>>);
 
 impl Client {
     /// A client with an empty pool. Certificates are checked against the roots of Mozilla's programme.
@@ -38,12 +39,11 @@ impl Client {
             .https_or_http()
             .enable_all_versions()
             .wrap_connector(tcp);
-        Ok(Self(
-            hyper_util::client::legacy::Client::builder(TokioExecutor::new())
-                .pool_idle_timeout(Duration::from_secs(60))
-                .pool_timer(TokioTimer::new())
-                .build(tls),
-        ))
+        let client = hyper_util::client::legacy::Client::builder(TokioExecutor::new())
+            .pool_idle_timeout(Duration::from_secs(60))
+            .pool_timer(TokioTimer::new())
+            .build(tls);
+        Ok(Self(Arc::new(client)))
     }
 }
 

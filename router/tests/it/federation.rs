@@ -12,6 +12,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use futures::stream::{Stream, StreamExt};
 use hansa_router::execute::{self, Answer};
+use hansa_router::limits;
 use hansa_router::operation::{self, Operation};
 use hansa_router::request::{GraphQLRequest, RequestContext};
 use hansa_router::supergraph::{SubgraphSdl, Supergraph, compose};
@@ -100,7 +101,8 @@ impl Federation {
         let inventory = Schema::new(inventory::Query, EmptyMutation, EmptySubscription);
         federation.add("inventory", inventory).await;
         let sdl = compose(&federation.sdls).unwrap_or_else(|error| panic!("{error}"));
-        let supergraph = Arc::new(supergraph(sdl, federation.subgraphs));
+        let supergraph = Supergraph::new(sdl, federation.subgraphs.into_values()).unwrap();
+        let supergraph = Arc::new(supergraph);
         Self { supergraph, desks: federation.desks, context: RequestContext::default(), journal }
     }
 
@@ -110,7 +112,7 @@ impl Federation {
 
     pub async fn prepare(&self, query: &str) -> Arc<Operation> {
         let request = GraphQLRequest { query: Some(query.into()), ..GraphQLRequest::default() };
-        prepare(&self.supergraph, &request).await
+        operation::prepare(&self.supergraph, &limits::Operation::default(), &request, None).await.unwrap()
     }
 
     pub async fn run_with(&self, query: &str, variables: Value) -> Answer {
@@ -558,40 +560,4 @@ pub mod inventory {
             (&*id != "p3").then(|| Product { id, price: price.unwrap_or(-1), weight, stock: 7 })
         }
     }
-}
-
-fn supergraph(sdl: String, subgraphs: HashMap<String, Arc<Subgraph>>) -> Supergraph {
-    let document = hive_router_query_planner::utils::parsing::safe_parse_schema(&sdl).unwrap();
-    let planner = hive_router_query_planner::planner::Planner::new_from_supergraph(&document, Default::default());
-    Supergraph { planner: planner.unwrap(), sdl, subgraphs }
-}
-
-async fn prepare(supergraph: &Arc<Supergraph>, request: &GraphQLRequest) -> Arc<Operation> {
-    use graphql_tools::parser::query;
-    use hive_router_query_planner as hive;
-    let planner = &supergraph.planner;
-    let document = hive::utils::parsing::parse_operation(request.query.as_deref().unwrap());
-    let operation = document
-        .definitions
-        .iter()
-        .find_map(|definition| match definition {
-            query::Definition::Operation(operation) => Some(operation),
-            query::Definition::Fragment(_) => None,
-        })
-        .unwrap();
-    let projection = execute::Projection::compile(planner, &document, operation);
-    let normal = hive::ast::normalization::normalize_operation(&planner.supergraph, &document, None).unwrap().operation;
-    let plan = planner
-        .plan_from_normalized_operation(
-            &normal,
-            hive::graph::PlannerOverrideContext::from_percentage(0.0),
-            &hive::utils::cancellation::CancellationToken::new(),
-        )
-        .unwrap();
-    if std::env::var_os("SHOW_PLANS").is_some() {
-        println!("{plan}");
-    }
-    let plan = Some(execute::Plan::compile(plan, &planner.supergraph));
-    let kind = normal.operation_kind.unwrap();
-    Arc::new(Operation { kind, name: None, plan, projection, variables: Default::default() })
 }

@@ -1,8 +1,11 @@
 //! Integration tests of the router.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic, in its helpers too")]
+
 mod execute;
 mod federation;
 mod http;
+mod plans;
 mod server;
 mod sse;
 mod transport;
