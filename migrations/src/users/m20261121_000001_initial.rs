@@ -72,7 +72,12 @@ async fn create_session(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
                 .to_owned(),
         )
         .await?;
-    for column in ["account_id", "revoked_at", "expires_at"] {
+    manager
+        .create_index(
+            Index::create().name("session_account_id_id").table("session").col("account_id").col("id").to_owned(),
+        )
+        .await?;
+    for column in ["revoked_at", "expires_at"] {
         let name = format!("session_{column}");
         manager.create_index(Index::create().name(name).table("session").col(column).to_owned()).await?;
     }
@@ -117,7 +122,8 @@ async fn create_signing_key(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
                 .table("signing_key")
                 .col(string("kid").primary_key())
                 // PKCS #8 DER of an Ed25519 key.
-                .col(binary("private_key"))
+                .col(ColumnDef::new("private_key").blob().not_null())
+                .col(ColumnDef::new("public_key").blob().not_null())
                 // Counts keys; of replicas that make the next one at once, one succeeds.
                 .col(big_integer("generation").unique_key())
                 .col(timestamp_with_time_zone("created_at"))

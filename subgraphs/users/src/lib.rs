@@ -15,6 +15,7 @@ pub use account::{AccountStatus, Role, Roles};
 pub use admin::{AdminLogin, FIRST_ADMIN, create_admin, ensure_admin};
 pub use error::Error;
 pub use graphql::{UsersSchema, schema, sdl};
+pub use maintenance::maintain;
 pub use service::Service;
 
 use chrono::{DateTime, Utc};
@@ -108,7 +109,7 @@ pub fn build_on(database: DatabaseConnection, config: &Config, deps: &Deps) -> h
         .merge(routes::routes(service.clone()));
     let maintenance = move || {
         let service = service.clone();
-        async move { Ok(maintenance::run(&service).await?) }
+        async move { Ok(maintain(&service).await?) }
     };
     let tasks = vec![
         Task::new("outbox relay", relay),

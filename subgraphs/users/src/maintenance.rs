@@ -4,7 +4,10 @@ use crate::{Error, Service, keys, session};
 use hansa_kit::idempotency;
 
 /// Rotates signing keys and forgets what has expired.
-pub(crate) async fn run(service: &Service) -> Result<(), Error> {
+///
+/// # Errors
+/// When the database fails; the next round may do better.
+pub async fn maintain(service: &Service) -> Result<(), Error> {
     let (database, now) = (&service.database, service.clock.now());
     keys::rotate(database, now).await?;
     // A refresh token that was used longer ago than it would have lived is refused anyway.

@@ -101,14 +101,19 @@ pub(super) fn valid<T>(parsed: Result<T, UserError>, errors: &mut Vec<UserError>
 }
 
 /// What uniqueness and login go by.
-pub(crate) fn folded(text: &str) -> String {
+fn folded(text: &str) -> String {
     text.nfc().flat_map(char::to_lowercase).collect()
+}
+
+/// What a username, an address or part of one is looked up by; none for what cannot be either.
+pub(crate) fn lookup_key(text: &str) -> Option<String> {
+    (text.len() <= MAX_EMAIL_LENGTH && !text.contains('\0')).then(|| folded(text))
 }
 
 /// What a password must not be made of.
 pub(super) fn known_names(username: &str, email: &str) -> Vec<String> {
     let local_part = email.split('@').next().unwrap_or_default();
-    [username, email, local_part].map(folded).into()
+    [username, email, local_part].into_iter().filter_map(lookup_key).collect()
 }
 
 /// A login name.

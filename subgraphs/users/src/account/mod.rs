@@ -7,5 +7,5 @@ pub(crate) mod service;
 pub(crate) mod store;
 
 pub use domain::{AccountStatus, Role, Roles};
-pub(crate) use domain::{Email, Locale, Password, Username, folded};
+pub(crate) use domain::{Email, Locale, Password, Username, lookup_key};
 pub(crate) use password::Passwords;

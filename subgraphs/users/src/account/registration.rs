@@ -107,8 +107,11 @@ fn idempotency_key_flaw(key: &str) -> Option<UserError> {
     if key.is_empty() {
         return Some(UserError::at(UserErrorCode::Blank, FIELD, "an idempotency key is not empty"));
     }
+    if key.contains('\0') {
+        return Some(UserError::at(UserErrorCode::Invalid, FIELD, "an idempotency key is text"));
+    }
     (key.len() > idempotency::MAX_KEY_LENGTH)
-        .then(|| UserError::at(UserErrorCode::TooLong, FIELD, "an idempotency key has at most 255 characters"))
+        .then(|| UserError::at(UserErrorCode::TooLong, FIELD, "an idempotency key has at most 255 bytes"))
 }
 
 fn key_reused() -> Error {

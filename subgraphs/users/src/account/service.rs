@@ -3,7 +3,7 @@
 use super::{
     AccountStatus, Email, Password, Role, Roles, Username,
     domain::{known_names, valid},
-    folded,
+    lookup_key,
     store::{self, Filter, Key, SortField},
 };
 use crate::{
@@ -68,7 +68,8 @@ fn or_taken(error: DbErr) -> Error {
 
 /// The account with this username, whatever its case.
 pub(crate) async fn by_username(service: &Service, username: &str) -> Result<Option<Model>, Error> {
-    Ok(store::by_username_key(&service.database, &folded(username)).await?)
+    let Some(key) = lookup_key(username) else { return Ok(None) };
+    Ok(store::by_username_key(&service.database, &key).await?)
 }
 
 /// Lists accounts, to administrators.

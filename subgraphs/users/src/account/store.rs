@@ -49,7 +49,10 @@ impl Key {
 
     /// Whether it is a place in a list ordered by `field`.
     pub fn fits(&self, field: SortField) -> bool {
-        matches!((self, field), (Self::Username(_), SortField::Username) | (Self::CreatedAt(..), SortField::CreatedAt))
+        match self {
+            Self::Username(key) => field == SortField::Username && !key.contains('\0'),
+            Self::CreatedAt(..) => field == SortField::CreatedAt,
+        }
     }
 }
 

@@ -25,7 +25,7 @@ use std::sync::Arc;
 use types::Node;
 use uuid::Uuid;
 
-/// Where queries enter.
+/// All that can be read.
 #[derive(MergedObject, Default)]
 pub struct Query(Users, Entities);
 

@@ -169,6 +169,7 @@ pub struct UserRolesSetPayload {
 
 pub struct Mutation;
 
+/// All that can be changed.
 #[Object]
 impl Mutation {
     /// Makes an account and signs its owner in. A welcome goes out by mail.

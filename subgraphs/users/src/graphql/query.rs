@@ -2,7 +2,7 @@
 
 use super::{accounts, service, types, user_key, viewer};
 use crate::account::{
-    self, AccountStatus, Role, folded,
+    self, AccountStatus, Role, lookup_key,
     store::{Filter, Key, SortField},
 };
 use async_graphql::{Context, Enum, ID, InputObject, Object, Result};
@@ -12,9 +12,6 @@ use hansa_kit::{
     paging::{self, KeysetConnection, Page, TotalCount},
 };
 use sea_orm::Order;
-
-/// No address is longer.
-const MAX_SEARCH_LENGTH: usize = 254;
 
 /// What users can be ordered by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
@@ -50,12 +47,13 @@ pub struct UserFilter {
 
 impl UserFilter {
     fn into_filter(self) -> Result<Filter> {
-        if self.search.as_ref().is_some_and(|search| search.len() > MAX_SEARCH_LENGTH) {
-            return Err(Code::BadUserInput.error("`search` is too long"));
-        }
+        let search = self.search.filter(|search| !search.is_empty());
+        let search = search.map(|search| {
+            lookup_key(&search).ok_or_else(|| Code::BadUserInput.error("`search` is no part of a name or an address"))
+        });
         let span = self.created_at;
         Ok(Filter {
-            search: self.search.filter(|search| !search.is_empty()).map(|search| folded(&search)),
+            search: search.transpose()?,
             role: self.role,
             status: self.status,
             created_from: span.and_then(|span| span.from),

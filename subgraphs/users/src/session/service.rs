@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     Error, Service,
-    account::{self, AccountStatus, Password, folded},
+    account::{self, AccountStatus, Password, lookup_key},
     entity::{
         account::Model as Account,
         session::{Column, Model},
@@ -61,7 +61,10 @@ fn wrong_credentials() -> Error {
 
 /// Signs in. Whether login or password was wrong cannot be told, not even by the time it takes.
 pub(crate) async fn create(service: &Service, input: Credentials, client: &Client) -> Result<SignedIn, Error> {
-    let account = account::store::by_login(&service.database, &folded(&input.login)).await?;
+    let account = match lookup_key(&input.login) {
+        Some(login) => account::store::by_login(&service.database, &login).await?,
+        None => None,
+    };
     let expected = account.as_ref().map(|account| account.password_hash.clone());
     let is_right = service.passwords.verify(Password::new(&input.password), expected).await?;
     let account = account.filter(|_| is_right).ok_or_else(wrong_credentials)?;
