@@ -61,8 +61,8 @@ impl Accept {
         if values.is_empty() {
             return Ok(Self { format: Format::GraphQLResponse, events: true });
         }
-        // Types, parameter names and charsets are all compared without regard to case.
-        let ranges: MediaRanges = values.join(",").to_ascii_lowercase().parse().map_err(|_| not_acceptable())?;
+        // A charset has no case either, but is compared as it is written in `UTF_8`.
+        let ranges: MediaRanges = values.join(",").to_ascii_uppercase().parse().map_err(|_| not_acceptable())?;
         let best = ranges.negotiate(AVAILABLE.iter().map(|(media_type, _)| media_type));
         let format = best
             .and_then(|best| AVAILABLE.iter().find(|(media_type, _)| media_type == best))

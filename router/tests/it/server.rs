@@ -201,7 +201,7 @@ impl Mutation {
 
 pub struct Counting;
 
-#[Subscription]
+#[Subscription(name = "Subscription")]
 impl Counting {
     /// 1, 2, … and the end.
     async fn count(&self, to: i32) -> impl Stream<Item = i32> {

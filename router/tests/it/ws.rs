@@ -64,13 +64,16 @@ impl Socket {
 
     /// Everything up to the close frame is dropped.
     async fn closed(&mut self) -> (u16, String) {
-        loop {
-            match self.frame().await {
-                Some(Message::Close(Some(frame))) => return (frame.code.into(), frame.reason.to_string()),
-                Some(_) => {}
-                None => panic!("closed without a frame"),
+        let closed = async {
+            loop {
+                match self.frame().await {
+                    Some(Message::Close(Some(frame))) => return (frame.code.into(), frame.reason.to_string()),
+                    Some(_) => {}
+                    None => panic!("closed without a frame"),
+                }
             }
-        }
+        };
+        tokio::time::timeout(PATIENCE, closed).await.expect("a close frame in time")
     }
 }
 
