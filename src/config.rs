@@ -81,7 +81,7 @@ pub struct Mailbox {
 
 impl Default for Log {
     fn default() -> Self {
-        Self { filter: "info,sea_orm_migration=warn".into(), format: LogFormat::Text }
+        Self { filter: "info,sea_orm_migration=warn,sqlx=warn".into(), format: LogFormat::Text }
     }
 }
 

@@ -13,6 +13,7 @@ use hansa_kit::{
     Clock, Deps, Role,
     bus::{Bus, Topic},
     consumer, database,
+    role::Task,
     signals::Signals,
 };
 use hansa_router::{
@@ -37,6 +38,9 @@ const DRAIN: Duration = Duration::from_secs(25);
 
 /// The subgraphs of one process compose within this time or not at all.
 const COMPOSITION: Duration = Duration::from_secs(30);
+
+/// The embedded bus keeps events this long, and longer while a consumer has not read them.
+const BUS_RETENTION: chrono::Duration = chrono::Duration::days(7);
 
 /// What lives as long as the process.
 struct Process {
@@ -83,16 +87,12 @@ pub async fn up(config: Config, demo: bool) -> anyhow::Result<()> {
     }
     if demo {
         let shutdown = process.shutdown.clone();
-        process.tasks.spawn(async move {
-            tokio::select! {
-                result = demo::load(address) => if let Err(error) = result {
-                    tracing::error!(error = format!("{error:#}"), "the demonstration data could not be loaded");
-                },
-                () = shutdown.cancelled() => {}
+        process.spawn(Task::new("demo", async move {
+            if let Some(Err(error)) = shutdown.run_until_cancelled(demo::load(address)).await {
+                tracing::error!(error = format!("{error:#}"), "the demonstration data could not be loaded");
             }
             shutdown.cancelled().await;
-            "demo"
-        });
+        }));
     }
     process.serve(server).await
 }
@@ -143,6 +143,14 @@ impl Process {
         Ok(Self { config, shutdown: CancellationToken::new(), tasks: JoinSet::new(), gateway: None, _lock: None })
     }
 
+    /// Runs a task beside, until shutdown.
+    fn spawn(&mut self, task: Task) {
+        self.tasks.spawn(async move {
+            task.work.await;
+            task.name
+        });
+    }
+
     /// Builds the roles and gives what the process serves.
     async fn build(&mut self, roles: &[String]) -> anyhow::Result<Router> {
         let metrics = telemetry::record_metrics()?;
@@ -178,12 +186,7 @@ impl Process {
                 // Set nowhere else.
                 drop(local_issuer.set(role.routes.clone()));
             }
-            for task in role.tasks {
-                self.tasks.spawn(async move {
-                    task.work.await;
-                    task.name
-                });
-            }
+            role.tasks.into_iter().for_each(|task| self.spawn(task));
             if has(registry::ROUTER) {
                 local.push((role.name, role.routes));
             } else {
@@ -206,10 +209,7 @@ impl Process {
     fn verifier(&mut self, issuer: &Issuer, signals: &Signals) -> Arc<Verifier> {
         let revocations = Arc::new(Revocations::default());
         let following = issuer.clone().follow_revocations(revocations.clone(), signals.clone(), self.shutdown.clone());
-        self.tasks.spawn(async move {
-            following.await;
-            "identity.revocations"
-        });
+        self.spawn(Task::new("identity.revocations", following));
         Arc::new(Verifier::new(self.config.identity.token.clone(), issuer.keys(), revocations))
     }
 
@@ -248,7 +248,18 @@ impl Process {
             let url = sqlite_url(&self.config.data, "bus");
             let connection = database::connect(&database::Config { url, ..database::Config::default() }).await?;
             database::migrate::<hansa_migrations::bus::Migrator>(&connection).await?;
-            Bus::embedded(connection).await?
+            let bus = Bus::embedded(connection).await?;
+            if let Bus::Embedded(log) = &bus {
+                let log = log.clone();
+                self.spawn(Task::every("bus.pruning", Duration::from_secs(3600), self.shutdown.clone(), move || {
+                    let log = log.clone();
+                    async move {
+                        log.prune(Clock::System.now() - BUS_RETENTION).await?;
+                        Ok(())
+                    }
+                }));
+            }
+            bus
         };
         let dead: Vec<_> = hansa_schema::TOPICS.iter().map(|(name, _)| consumer::dead_letters(name)).collect();
         let mut topics: Vec<_> =

@@ -32,6 +32,8 @@ pub struct System {
     pub entrances: [String; 2],
     pub mailers: Vec<Hansa>,
     pub smtp: Smtp,
+    /// URL of the mailer's database.
+    pub mailer_database: String,
     _others: Vec<Hansa>,
     _data: TempDir,
 }
@@ -67,7 +69,8 @@ impl System {
             entrances.push(entrance);
         }
         let entrances = entrances.try_into().unwrap_or_else(|_| unreachable!());
-        Self { entrances, mailers, smtp, _others: others, _data: data }
+        let mailer_database = settings["HANSA_MAILER__DATABASE__URL"].clone();
+        Self { entrances, mailers, smtp, mailer_database, _others: others, _data: data }
     }
 }
 

@@ -3,6 +3,8 @@
 //! Embedded first; then over Postgres, Kafka, Redis and an SMTP session where the environment names the engines, which
 //! `tests/run` sees to.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod api;
 mod bad_input;
 mod contract;

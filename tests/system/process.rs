@@ -47,7 +47,7 @@ impl Hansa {
             .args(arguments)
             .args(["--listen", "127.0.0.1:0", "--data"])
             .arg(data)
-            .env("HANSA_LOG__FILTER", "info,hansa=debug")
+            .env("HANSA_LOG__FILTER", "info,sea_orm_migration=warn,sqlx=warn,hansa_router=debug")
             .envs(settings)
             .stdout(Stdio::piped())
             .stderr(Stdio::inherit())

@@ -1,5 +1,7 @@
 //! The mailer against real databases and real SMTP sessions.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod server;
 
 use chrono::{DateTime, Utc};
