@@ -72,3 +72,25 @@ impl std::fmt::Debug for Role {
         f.debug_struct("Role").field("name", &self.name).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    #[tokio::test]
+    async fn periodic_work_goes_on_after_a_failure_and_ends_at_shutdown() {
+        let shutdown = CancellationToken::new();
+        let times = Arc::new(AtomicUsize::new(0));
+        let (counted, end) = (times.clone(), shutdown.clone());
+        let task = Task::every("test", Duration::from_millis(1), shutdown, move || {
+            let time = counted.fetch_add(1, Ordering::SeqCst) + 1;
+            if time == 3 {
+                end.cancel();
+            }
+            async { Err(Error::Config("fails".into())) }
+        });
+        tokio::time::timeout(Duration::from_secs(30), task.work).await.unwrap();
+        assert_eq!(times.load(Ordering::SeqCst), 3);
+    }
+}

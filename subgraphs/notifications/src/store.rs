@@ -1,4 +1,4 @@
-//! Every query of notifications. Each is of one recipient: nobody sees or changes another's.
+//! Every query of notifications. Each asks for whose they are: nobody sees or changes another's.
 
 use crate::{
     Error,
@@ -15,7 +15,7 @@ use sea_orm::{
 };
 use std::collections::HashMap;
 
-/// A notification, together with whose it must be.
+/// Whose a notification must be, and its id.
 pub(crate) type OwnId = (Uuid, Uuid);
 
 /// The recipient's notification `id`.
@@ -23,13 +23,13 @@ pub(crate) async fn find(database: &impl ConnectionTrait, recipient: Uuid, id: U
     Ok(of(recipient).filter(Column::Id.eq(id)).one(database).await?)
 }
 
-/// Those of `ids` (recipient, notification) that exist.
+/// Those of `ids` that exist, and nothing under the key of somebody whose they are not.
 pub(crate) async fn find_many(
     database: &impl ConnectionTrait,
     ids: &[OwnId],
 ) -> Result<HashMap<OwnId, Model>, hansa_kit::Error> {
-    let own = Expr::tuple([Expr::col(Column::RecipientId), Expr::col(Column::Id)]).in_tuples(ids.iter().copied());
-    let found = Entity::find().filter(own).all(database).await?;
+    // SQLite finds no index for pairs; that the recipient is the right one, the key of the result tells.
+    let found = Entity::find().filter(Column::Id.is_in(ids.iter().map(|(_, id)| *id))).all(database).await?;
     Ok(found.into_iter().map(|one| ((one.recipient_id, one.id), one)).collect())
 }
 
