@@ -1,5 +1,6 @@
 //! Runs the nodes of a plan: asks subgraphs and merges what they answer.
 
+use super::asked::Asked;
 use super::failure::{Failures, unavailable};
 use super::path::Path;
 use super::plan::{Entities, Fetch, Node, Plan, Rename, Target};
@@ -13,9 +14,9 @@ use crate::supergraph::Supergraph;
 use crate::transport::FetchError;
 use bytes::Bytes;
 use futures::future::{BoxFuture, FutureExt, join_all};
-use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use tokio::time::Instant;
+use tracing::Instrument;
 
 /// The bytes that subgraphs sent, a place for each fetch of the plan; what is parsed borrows from them.
 pub(super) struct Received(Vec<OnceLock<Bytes>>);
@@ -45,20 +46,6 @@ pub(super) struct State<'a> {
     pub(super) failures: Failures,
 }
 
-/// Where one entity belongs: an index into [`Entities::at`], and the list indices along that path.
-pub(super) struct Spot {
-    pub(super) path: usize,
-    pub(super) indices: Vec<usize>,
-}
-
-/// The representations of one `_entities` field, each once, and the spots that each stands for.
-#[derive(Default)]
-pub(super) struct Asked {
-    /// JSON, comma-separated.
-    representations: Vec<u8>,
-    pub(super) spots: Vec<Vec<Spot>>,
-}
-
 impl<'a> Execution<'a> {
     pub(super) fn new(
         supergraph: &'a Supergraph,
@@ -79,7 +66,10 @@ impl<'a> Execution<'a> {
         'a: 's,
     {
         match node {
-            Node::Fetch(fetch) => self.fetch(fetch).boxed(),
+            Node::Fetch(fetch) => {
+                let span = tracing::info_span!("fetch", subgraph = fetch.service);
+                self.fetch(fetch).instrument(span).boxed()
+            }
             Node::Sequence(nodes) => async move {
                 for node in nodes {
                     self.run(node).await;
@@ -123,33 +113,29 @@ impl<'a> Execution<'a> {
         }
         let asked = match &fetch.target {
             Target::Fields { at: None, .. } => Vec::new(),
-            Target::Fields { at: Some(path), .. } => vec![Asked { spots: vec![self.spots(path)], ..Asked::default() }],
-            Target::Entities(all) => {
-                let state = self.state();
-                let asked: Vec<_> = all.iter().map(|entities| ask(entities, &state.data)).collect();
-                drop(state);
-                for (index, (entities, asked)) in all.iter().zip(&asked).enumerate() {
-                    if all[..index].iter().all(|earlier| earlier.variable != entities.variable) {
-                        variable(&entities.variable, before, &mut body);
-                        body.push(b'[');
-                        body.extend_from_slice(&asked.representations);
-                        body.push(b']');
-                    }
-                }
-                asked
-            }
+            Target::Fields { at: Some(path), .. } => vec![Asked::for_objects(path, &self.state().data)],
+            Target::Entities(all) => self.ask(all, before, &mut body),
         };
-        if !asked.is_empty() && asked.iter().all(|asked| asked.spots.iter().all(Vec::is_empty)) {
+        if !asked.is_empty() && asked.iter().all(Asked::is_empty) {
             return None;
         }
         body.extend_from_slice(b"}}");
         Some((body.into(), asked))
     }
 
-    fn spots(&self, path: &Path) -> Vec<Spot> {
-        let mut spots = Vec::new();
-        path.visit(&self.state().data, &mut |_, indices| spots.push(Spot { path: 0, indices: indices.to_vec() }));
-        spots
+    /// Adds the variables that hold representations.
+    fn ask(&self, all: &[Entities], before: usize, body: &mut Vec<u8>) -> Vec<Asked> {
+        let state = self.state();
+        let asked: Vec<_> = all.iter().map(|entities| Asked::for_entities(entities, &state.data)).collect();
+        for (index, (entities, asked)) in all.iter().zip(&asked).enumerate() {
+            if all[..index].iter().all(|earlier| earlier.variable != entities.variable) {
+                variable(&entities.variable, before, body);
+                body.push(b'[');
+                body.extend_from_slice(&asked.representations);
+                body.push(b']');
+            }
+        }
+        asked
     }
 
     /// Takes the first root fetch's answer from elsewhere: an event of a subscription.
@@ -168,7 +154,7 @@ impl<'a> Execution<'a> {
     }
 
     fn merge(&self, fetch: &'a Fetch, response: Response<'a>, asked: Vec<Asked>) {
-        let Response { data, errors } = response;
+        let Response { mut data, errors } = response;
         let mut state = self.state();
         if !errors.is_empty() {
             let State { data: known, failures } = &mut *state;
@@ -177,37 +163,33 @@ impl<'a> Execution<'a> {
         }
         match &fetch.target {
             Target::Fields { at: None, renames, .. } => {
-                let data = renamed(data, renames);
+                rename(&mut data, renames);
                 value::merge(&mut state.data, data, &self.plan.interfaces);
             }
             Target::Fields { at: Some(path), renames, .. } => {
-                let data = renamed(data, renames);
-                let spots = asked.iter().flat_map(|asked| &asked.spots).flatten();
-                self.place(std::slice::from_ref(path), spots, data, &mut state.data);
+                rename(&mut data, renames);
+                if let Some(asked) = asked.first() {
+                    self.place(std::slice::from_ref(path), asked, vec![data], &mut state.data);
+                }
             }
             Target::Entities(all) => {
                 let Value::Object(mut data) = data else { return };
                 for (entities, asked) in all.iter().zip(&asked) {
-                    let Some(Value::List(found)) = data.take(&entities.key) else { continue };
-                    for (entity, spots) in found.into_iter().zip(&asked.spots) {
-                        let entity = renamed(entity, &entities.renames);
-                        self.place(&entities.at, spots.iter(), entity, &mut state.data);
-                    }
+                    let Some(Value::List(mut found)) = data.take(&entities.key) else { continue };
+                    found.iter_mut().for_each(|entity| rename(entity, &entities.renames));
+                    self.place(&entities.at, asked, found, &mut state.data);
                 }
             }
         }
     }
 
-    /// Merges a value into every spot.
-    fn place<'s>(&self, paths: &[Path], spots: impl Iterator<Item = &'s Spot>, value: Value<'a>, data: &mut Value<'a>) {
-        let mut spots = spots.peekable();
-        let mut value = Some(value);
-        while let Some(spot) = spots.next() {
-            let value = if spots.peek().is_some() { value.clone() } else { value.take() };
-            if let (Some(target), Some(value)) = (paths[spot.path].locate(data, &spot.indices), value) {
+    /// Merges what was found into the spots that it was asked for.
+    fn place(&self, paths: &[Path], asked: &Asked, found: Vec<Value<'a>>, data: &mut Value<'a>) {
+        asked.distribute(found, |spot, value| {
+            if let Some(target) = paths[spot.path].locate(data, spot.indices) {
                 value::merge(target, value, &self.plan.interfaces);
             }
-        }
+        });
     }
 
     /// Adds the error of a fetch that brought nothing.
@@ -233,34 +215,6 @@ fn variable(name: &str, before: usize, body: &mut Vec<u8>) {
     body.push(b':');
 }
 
-/// Collects the representations of all objects that the paths lead to. Those that are equal, byte for byte, are asked
-/// for once.
-fn ask(entities: &Entities, data: &Value<'_>) -> Asked {
-    let mut asked = Asked::default();
-    let mut known: HashMap<Vec<u8>, usize> = HashMap::new();
-    let mut representation = Vec::new();
-    for (path, at) in entities.at.iter().enumerate() {
-        at.visit(data, &mut |object, indices| {
-            representation.clear();
-            if !entities.representation.write(object, &mut representation) {
-                return;
-            }
-            let index = known.get(&representation).copied().unwrap_or_else(|| {
-                if !asked.spots.is_empty() {
-                    asked.representations.push(b',');
-                }
-                asked.representations.extend_from_slice(&representation);
-                known.insert(representation.clone(), asked.spots.len());
-                asked.spots.push(Vec::new());
-                asked.spots.len() - 1
-            });
-            asked.spots[index].push(Spot { path, indices: indices.to_vec() });
-        });
-    }
-    asked
-}
-
-fn renamed<'a>(mut value: Value<'a>, renames: &'a [Rename]) -> Value<'a> {
-    renames.iter().for_each(|rename| rename.apply(&mut value));
-    value
+fn rename<'a>(value: &mut Value<'a>, renames: &'a [Rename]) {
+    renames.iter().for_each(|rename| rename.apply(value));
 }

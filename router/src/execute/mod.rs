@@ -3,6 +3,7 @@
 //! Subgraphs' answers are parsed once and borrowed ([`value`]), merged into one tree at the places that the plan names
 //! ([`path`]), and written once in the client's order ([`projection`], [`write`]).
 
+mod asked;
 mod failure;
 mod fetch;
 mod path;

@@ -1,7 +1,7 @@
 //! Tells the client what went wrong with a fetch: subgraphs' errors with the paths of the client's own answer.
 
+use super::asked::{Asked, Spot};
 use super::failure::{Failure, Failures, Place, Reported};
-use super::fetch::{Asked, Spot};
 use super::path::{Element, Path, to_json};
 use super::plan::{Entities, Fetch, Rename, Target};
 use super::projection::{Projection, Selection};
@@ -41,7 +41,7 @@ impl Report<'_, '_> {
                 Target::Fields { at: None, renames, .. } => vec![rename(path, renames)],
                 Target::Fields { at: Some(at), renames, .. } => {
                     let rest = rename(path, renames);
-                    let spots = self.asked.iter().flat_map(|asked| &asked.spots).flatten();
+                    let spots = self.asked.iter().flat_map(Asked::spots);
                     spots.map(|spot| below(std::slice::from_ref(at), spot, self.data, &rest)).collect()
                 }
                 Target::Entities(all) => {
@@ -73,7 +73,7 @@ impl Report<'_, '_> {
     /// The paths of an error in the entity at this index of the answer.
     fn entity(&self, entities: &Entities, asked: &Asked, index: usize, rest: &[Json]) -> Vec<Vec<Json>> {
         let rest = rename(rest, &entities.renames);
-        let spots = asked.spots.get(index).into_iter().flatten();
+        let spots = asked.spots().filter(|spot| spot.entity == index);
         spots.map(|spot| below(&entities.at, spot, self.data, &rest)).collect()
     }
 
@@ -91,12 +91,11 @@ impl Report<'_, '_> {
     ) -> Vec<Vec<Json>> {
         let answer = if let Value::Object(answer) = answer { answer.get(&entities.key) } else { None };
         let is_null = |index: &usize| is_null(item(answer, *index), rest);
-        let nulls: Vec<_> = (0..asked.spots.len()).filter(is_null).collect();
+        let nulls: Vec<_> = (0..asked.entities()).filter(is_null).collect();
         if nulls.len() == of {
             return self.entity(entities, asked, nulls[nth], rest);
         }
-        let spots = asked.spots.iter().flatten();
-        let common = spots.map(|spot| below(&entities.at, spot, self.data, &[])).reduce(|common, path| {
+        let common = asked.spots().map(|spot| below(&entities.at, spot, self.data, &[])).reduce(|common, path| {
             let shared = common.into_iter().zip(path).take_while(|(a, b)| a == b);
             shared.map(|(element, _)| element).collect()
         });
@@ -109,10 +108,10 @@ impl Report<'_, '_> {
             Target::Fields { at, .. } => at.iter().map(std::slice::from_ref).collect(),
             Target::Entities(all) => all.iter().map(|entities| entities.at.as_slice()).collect(),
         };
-        paths.iter().zip(self.asked).find_map(|(paths, asked)| {
-            let spot = asked.spots.iter().flatten().next()?;
-            Some(below(paths, spot, self.data, &[]))
-        })
+        paths
+            .iter()
+            .zip(self.asked)
+            .find_map(|(paths, asked)| Some(below(paths, asked.spots().next()?, self.data, &[])))
     }
 }
 
@@ -151,8 +150,8 @@ fn rename(path: &[Json], renames: &[Rename]) -> Vec<Json> {
 }
 
 /// The path of something below a spot.
-fn below(paths: &[Path], spot: &Spot, data: &Value<'_>, rest: &[Json]) -> Vec<Json> {
-    let mut path = to_json(&paths[spot.path].elements(data, &spot.indices));
+fn below(paths: &[Path], spot: Spot<'_>, data: &Value<'_>, rest: &[Json]) -> Vec<Json> {
+    let mut path = to_json(&paths[spot.path].elements(data, spot.indices));
     path.extend_from_slice(rest);
     path
 }

@@ -19,7 +19,9 @@ pub(super) fn parse<'a>(
     bytes: &'a [u8],
     custom_scalars: Option<&CustomScalarPaths>,
 ) -> Result<Response<'a>, sonic_rs::Error> {
-    let mut deserializer = sonic_rs::Deserializer::from_slice(bytes);
+    // The deserializer trusts its input to be UTF-8.
+    let text = std::str::from_utf8(bytes).map_err(serde::de::Error::custom)?;
+    let mut deserializer = sonic_rs::Deserializer::from_str(text);
     let response = Seed(Shape(custom_scalars)).deserialize(&mut deserializer)?;
     deserializer.end()?;
     Ok(response)
@@ -55,5 +57,32 @@ impl<'de> Visitor<'de> for Seed<'_> {
             return Err(serde::de::Error::custom("neither data nor errors"));
         }
         Ok(Response { data: data.unwrap_or(Value::Null), errors: errors.unwrap_or_default() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_whole_answers_are_read() {
+        let mut custom = CustomScalarPaths::default();
+        custom.insert_path(["x"]);
+        for (bytes, good) in [
+            (&br#"{"data":{"x":{"a":[1.00]}},"extensions":{}}"#[..], true),
+            (br#"{"errors":[{"message":"no","path":["x",0]}],"data":null}"#, true),
+            (br#"{"data":{"x":{a:1}}}"#, false),
+            (br#"{"data":{"x":[1,]}}"#, false),
+            (b"{\"data\":{\"x\":\"\xff\"}}", false),
+            (b"{\"data\":{\"x\":\"\n\"}}", false),
+            (br#"{"data":{"x":1}"#, false),
+            (br#"{"data":{}}{}"#, false),
+            (br#"{"extensions":{}}"#, false),
+            (br#"{"errors":{}}"#, false),
+            (b"null", false),
+        ] {
+            let read = parse(bytes, Some(&custom));
+            assert_eq!(read.is_ok(), good, "{:?} {read:?}", String::from_utf8_lossy(bytes));
+        }
     }
 }

@@ -251,7 +251,7 @@ mod tests {
     }
 
     fn parse_as<'a>(json: &'a str, shape: Shape<'_>) -> Value<'a> {
-        let mut deserializer = sonic_rs::Deserializer::from_slice(json.as_bytes());
+        let mut deserializer = sonic_rs::Deserializer::from_str(json);
         shape.deserialize(&mut deserializer).unwrap()
     }
 

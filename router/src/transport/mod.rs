@@ -86,7 +86,10 @@ pub enum FetchError {
     /// There is no connection, so the request was not sent.
     #[error("cannot connect: {0}")]
     Connect(String),
-    /// The request failed on its way, or the answer is not GraphQL.
+    /// The connection broke before an answer began; the request may or may not have been read.
+    #[error("the connection broke: {0}")]
+    Broken(String),
+    /// The answer broke off, or is not GraphQL.
     #[error("unavailable: {0}")]
     Unavailable(String),
     /// The answer has a status that is no success and is not GraphQL.
@@ -107,7 +110,7 @@ impl FetchError {
     /// Whether a query may be tried again.
     fn is_transient(&self) -> bool {
         match self {
-            Self::Connect(_) => true,
+            Self::Connect(_) | Self::Broken(_) => true,
             Self::Status(status) => wire::is_overload(*status),
             Self::Unavailable(_) | Self::TooLarge(_) | Self::Timeout | Self::LeftAlone => false,
         }
@@ -116,7 +119,7 @@ impl FetchError {
     /// Whether it counts against the subgraph's health.
     fn is_ill(&self) -> bool {
         match self {
-            Self::Connect(_) | Self::Unavailable(_) | Self::Timeout => true,
+            Self::Connect(_) | Self::Broken(_) | Self::Unavailable(_) | Self::Timeout => true,
             Self::Status(status) => wire::is_overload(*status),
             Self::TooLarge(_) | Self::LeftAlone => false,
         }

@@ -77,7 +77,7 @@ pub(super) async fn send(
             match client.0.request(request).await {
                 Ok(response) => Ok(response.map(Body::new)),
                 Err(error) if error.is_connect() => Err(FetchError::Connect(chain(&error))),
-                Err(error) => Err(FetchError::Unavailable(chain(&error))),
+                Err(error) => Err(FetchError::Broken(chain(&error))),
             }
         }
     }
@@ -139,7 +139,8 @@ fn is_graphql(body: &[u8]) -> bool {
         #[serde(borrow)]
         errors: Option<Vec<sonic_rs::LazyValue<'a>>>,
     }
-    sonic_rs::from_slice::<Answer<'_>>(body).is_ok_and(|answer| answer.data.is_some() || answer.errors.is_some())
+    let answer = std::str::from_utf8(body).ok().and_then(|text| sonic_rs::from_str::<Answer<'_>>(text).ok());
+    answer.is_some_and(|answer| answer.data.is_some() || answer.errors.is_some())
 }
 
 /// An error with its causes; for the log only.
