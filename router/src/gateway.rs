@@ -17,6 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tracing::{Instrument, Span};
 
 /// The router: its supergraph, its configuration, who checks its tokens.
 pub struct Gateway {
@@ -64,6 +65,12 @@ impl Gateway {
         crate::http::routes(self)
     }
 
+    /// Completes when every socket and event stream has been closed, which they are when the gateway shuts down. A server
+    /// does not wait for sockets by itself, and a process that ends at once cuts them off without a close frame.
+    pub async fn drained(&self) {
+        self.admission.drained().await;
+    }
+
     /// The supergraph in use and how it came to be.
     pub fn supergraph(&self) -> &Arc<Live> {
         &self.supergraph
@@ -103,7 +110,7 @@ impl Gateway {
             prepared.unwrap_or_else(|_| Err(vec![GraphQLError::new(Code::Timeout, "planning took too long")]));
         if let Err(errors) = &prepared {
             let code = errors.first().and_then(GraphQLError::code).unwrap_or_default();
-            telemetry::record_operation("", code.to_owned(), begun);
+            telemetry::record_operation("unknown", code.to_owned(), begun);
         }
         prepared
     }
@@ -135,7 +142,9 @@ impl Prepared {
     /// Runs a query or mutation.
     pub(crate) async fn run(&self, context: &RequestContext) -> Answer {
         let begun = std::time::Instant::now();
-        let answer = execute::run(&self.supergraph, &self.operation, &self.variables, context, self.deadline).await;
+        let answer = execute::run(&self.supergraph, &self.operation, &self.variables, context, self.deadline)
+            .instrument(self.span())
+            .await;
         let outcome = if answer.has_data { "ok" } else { "failed" };
         telemetry::record_operation(self.kind(), outcome.to_owned(), begun);
         answer
@@ -147,11 +156,17 @@ impl Prepared {
         context: &RequestContext,
     ) -> Result<BoxStream<'static, Answer>, Vec<GraphQLError>> {
         let begun = std::time::Instant::now();
-        let started =
-            execute::subscribe(&self.supergraph, &self.operation, &self.variables, context, self.deadline).await;
+        let started = execute::subscribe(&self.supergraph, &self.operation, &self.variables, context, self.deadline)
+            .instrument(self.span())
+            .await;
         let outcome = if started.is_ok() { "ok" } else { "failed" };
         telemetry::record_operation(self.kind(), outcome.to_owned(), begun);
         started
+    }
+
+    fn span(&self) -> Span {
+        let name = self.operation.name.as_deref();
+        tracing::info_span!("operation", graphql.operation.r#type = self.kind(), graphql.operation.name = name)
     }
 
     /// `query`, `mutation` or `subscription`.

@@ -42,8 +42,8 @@ pub(super) fn respond(
         let _admitted = admitted;
         let writer = Writer::new(sender.clone(), &gateway.config.limits.streams);
         let results = async {
-            let is_alive = writer.write(subscription::events(prepared, context)).await.is_some();
-            if is_alive && gateway.is_ending(claims.as_deref()) {
+            writer.write(subscription::events(prepared, context)).await?;
+            if gateway.is_ending(claims.as_deref()) {
                 // Whoever ends all streams will end this one in a moment: the subscription is not complete.
                 std::future::pending::<()>().await;
             }
@@ -52,7 +52,7 @@ pub(super) fn respond(
         tokio::select! {
             _ = results => {}
             code = auth::ended(gateway.verifier.as_deref(), claims.as_deref()) => {
-                writer.finish(&[GraphQLError::new(code, "the session has ended")]).await;
+                writer.finish(&reply::body(&[GraphQLError::new(code, "the session has ended")])).await;
             }
             // Not completed: the client is to come back.
             () = gateway.shutdown.cancelled() => {}
@@ -106,22 +106,24 @@ impl Writer {
         tokio::time::timeout(self.timeout, self.sender.send(event)).await.ok()?.ok()
     }
 
-    /// Writes all results, and heartbeats between them.
+    /// Writes results, and heartbeats between them, until the source of a subscription ends. Gives `None` also when the
+    /// operation has had its last step, which is then written.
     async fn write(&self, mut events: subscription::Events) -> Option<()> {
         loop {
             match tokio::time::timeout(self.heartbeat, events.next()).await {
                 Err(_) => self.send(HEARTBEAT).await?,
                 Ok(Some(Event::Next(result))) => self.send(next(&result)).await?,
-                Ok(Some(Event::Errors(errors))) => self.send(next(&reply::body(&errors))).await?,
+                Ok(Some(Event::Last(result))) => return self.finish(&result).await,
+                Ok(Some(Event::Errors(errors))) => return self.finish(&reply::body(&errors)).await,
                 Ok(None) => return Some(()),
             }
         }
     }
 
-    /// Writes the last words of a stream that the server ends.
-    async fn finish(&self, errors: &[GraphQLError]) {
-        if self.send(next(&reply::body(errors))).await.is_some() {
-            self.send(COMPLETE).await;
-        }
+    /// Writes the last result and the completion. Nothing is to be written after it.
+    async fn finish(&self, result: &[u8]) -> Option<()> {
+        self.send(next(result)).await?;
+        self.send(COMPLETE).await?;
+        None
     }
 }

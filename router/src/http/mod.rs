@@ -216,3 +216,28 @@ fn with_query_plan(body: &[u8], plan: &str) -> Bytes {
     let open = body.trim_ascii_end().strip_suffix(b"}").unwrap_or(body);
     [open, b",\"extensions\":{\"queryPlan\":", plan.as_bytes(), b"}}"].concat().into()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http_body_util::BodyExt;
+    use tower::ServiceExt;
+
+    #[tokio::test]
+    async fn a_panic_is_an_internal_error() {
+        let panicking = get(|| async { panic!("on purpose") as Response });
+        let routes: Router = Router::new().route("/", panicking).layer(CatchPanicLayer::custom(panicked));
+        let response = routes.oneshot(Request::get("/").body(Body::empty()).unwrap()).await.unwrap();
+        assert_eq!(response.status(), 500);
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        let answer: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!(answer["errors"][0]["extensions"]["code"], "INTERNAL");
+        assert!(!answer.to_string().contains("on purpose"));
+    }
+
+    #[test]
+    fn plans_are_added_to_answers() {
+        let answer = with_query_plan(br#"{"data":null,"errors":[]}"#, r#"{"a":1}"#);
+        assert_eq!(answer, r#"{"data":null,"errors":[],"extensions":{"queryPlan":{"a":1}}}"#);
+    }
+}

@@ -6,11 +6,14 @@ use dashmap::DashMap;
 use metrics::gauge;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
+use tokio_util::task::TaskTracker;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
 /// The open streams, counted.
 #[derive(Debug, Default)]
 pub(crate) struct Admission {
     open: DashMap<Holder, usize>,
+    streams: TaskTracker,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -25,6 +28,7 @@ enum Holder {
 pub(crate) struct Admitted {
     admission: Arc<Admission>,
     holders: Vec<Holder>,
+    _stream: TaskTrackerToken,
 }
 
 impl Admission {
@@ -38,7 +42,8 @@ impl Admission {
         address: Option<IpAddr>,
         user: Option<&str>,
     ) -> Result<Admitted, GraphQLError> {
-        let mut admitted = Admitted { admission: self.clone(), holders: Vec::with_capacity(3) };
+        let mut admitted =
+            Admitted { admission: self.clone(), holders: Vec::with_capacity(3), _stream: self.streams.token() };
         admitted.count(Holder::All, limits.max_total)?;
         if let Some(address) = address {
             admitted.count(Holder::Address(network(address)), limits.max_per_address)?;
@@ -46,8 +51,13 @@ impl Admission {
         if let Some(user) = user {
             admitted.count(Holder::User(user.into()), limits.max_per_user)?;
         }
-        gauge!("graphql.server.streams").increment(1);
         Ok(admitted)
+    }
+
+    /// Completes when no stream is open.
+    pub(crate) async fn drained(&self) {
+        self.streams.close();
+        self.streams.wait().await;
     }
 }
 
@@ -66,6 +76,9 @@ impl Admitted {
             return Err(GraphQLError::new(Code::RateLimited, "too many streams are open"));
         }
         *open += 1;
+        if holder == Holder::All {
+            gauge!("graphql.server.streams").increment(1);
+        }
         self.holders.push(holder);
         Ok(())
     }
@@ -74,6 +87,9 @@ impl Admitted {
 impl Drop for Admitted {
     fn drop(&mut self) {
         for holder in &self.holders {
+            if *holder == Holder::All {
+                gauge!("graphql.server.streams").decrement(1);
+            }
             if let Some(mut open) = self.admission.open.get_mut(holder) {
                 *open -= 1;
             }

@@ -20,11 +20,13 @@ use futures::{Stream, StreamExt};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
-/// A step of an operation. The end of the stream is its completion.
+/// A step of an operation. The stream of a subscription may end without a last step, when its source ends.
 #[derive(Clone, Debug)]
 pub(crate) enum Event {
-    /// A result, as JSON.
+    /// A result of a subscription, as JSON.
     Next(Bytes),
+    /// The result of a query or mutation, as JSON; nothing follows.
+    Last(Bytes),
     /// It could not be started, or broke; nothing follows.
     Errors(Vec<GraphQLError>),
 }
@@ -36,7 +38,7 @@ pub(crate) type Events = BoxStream<'static, Event>;
 pub(crate) fn events(prepared: Prepared, context: RequestContext) -> Events {
     unpanicking(stream! {
         if prepared.operation.kind != OperationKind::Subscription {
-            yield Event::Next(prepared.run(&context).await.body);
+            yield Event::Last(prepared.run(&context).await.body);
             return;
         }
         match prepared.subscribe(&context).await {

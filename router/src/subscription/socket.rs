@@ -26,6 +26,8 @@ use tokio_tungstenite::tungstenite;
 use tracing::Instrument;
 
 const PROTOCOL: &str = "graphql-transport-ws";
+/// Every socket holds two buffers of this size, in bytes. Messages are small.
+const BUFFER: usize = 4 << 10;
 /// How long a client may take to answer a close frame.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 /// Where `connection_init` may hold the token.
@@ -43,6 +45,8 @@ pub(crate) fn accept(
     let span = tracing::Span::current();
     upgrade
         .protocols([PROTOCOL])
+        .read_buffer_size(BUFFER)
+        .write_buffer_size(BUFFER)
         .max_message_size(limits.max_message_bytes)
         .max_frame_size(limits.max_message_bytes)
         .on_upgrade(move |socket| serve(socket, gateway, context, admitted).instrument(span))
@@ -62,10 +66,10 @@ impl From<CloseFrame> for End {
     }
 }
 
-async fn serve(socket: WebSocket, gateway: Arc<Gateway>, context: RequestContext, admitted: Admitted) {
+async fn serve(socket: WebSocket, gateway: Arc<Gateway>, context: RequestContext, mut admitted: Admitted) {
     let mut connection = Connection::new(socket, gateway.config.limits.streams.clone());
     let end = tokio::select! {
-        end = converse(&mut connection, &gateway, context, admitted) => end,
+        end = converse(&mut connection, &gateway, context, &mut admitted) => end,
         () = gateway.shutdown.cancelled() => close(close_code::AWAY, "SHUTTING_DOWN").into(),
     };
     if let End::Close(frame) = end {
@@ -79,27 +83,25 @@ async fn converse(
     connection: &mut Connection,
     gateway: &Arc<Gateway>,
     context: RequestContext,
-    mut admitted: Admitted,
+    admitted: &mut Admitted,
 ) -> End {
     if connection.socket.protocol().is_none() {
         return close(4406, "Subprotocol not acceptable").into();
     }
     let patience = Duration::from_millis(connection.limits.init_timeout_ms);
-    let context = match timeout(patience, initialise(connection, gateway, context, &mut admitted)).await {
+    let context = match timeout(patience, initialise(connection, gateway, context, admitted)).await {
         Ok(Ok(context)) => context,
         Ok(Err(end)) => return end,
         Err(_) => return close(4408, "Connection initialisation timeout").into(),
     };
     let claims = context.claims.clone();
-    let end = tokio::select! {
+    tokio::select! {
         Err(end) = operate(connection, gateway, context) => end,
         code = auth::ended(gateway.verifier.as_deref(), claims.as_deref()) => match code {
             Code::TokenRevoked => close(4403, "TOKEN_REVOKED").into(),
             _ => close(4401, "TOKEN_EXPIRED").into(),
         },
-    };
-    drop(admitted);
-    end
+    }
 }
 
 /// Waits for `connection_init`, and acknowledges it.
@@ -189,6 +191,10 @@ async fn operate(
                 }
                 match event {
                     Some(Event::Next(result)) => connection.send(message::next(&id, &result)).await?,
+                    Some(Event::Last(result)) => {
+                        connection.send(message::next(&id, &result)).await?;
+                        connection.send(FromServer::Complete { id: &id }.to_text()).await?;
+                    }
                     Some(Event::Errors(errors)) => {
                         connection.send(FromServer::Error { id: &id, payload: &errors }.to_text()).await?;
                     }

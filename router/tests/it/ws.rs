@@ -262,6 +262,9 @@ async fn subscriptions_that_end_with_the_session_are_not_completed() {
     let server = Server::start().await;
     // Less than the tolerated clock skew is left: the upstream stream may end first.
     let mut socket = Socket::ready(&server, json!({ "token": token("expiring", 2) })).await;
+    socket.subscribe("0", "{ hello }").await;
+    assert_eq!(socket.hear().await, next("0", json!({ "hello": "world" })));
+    assert_eq!(socket.hear().await, complete("0"));
     socket.subscribe("1", "subscription { count(to: 1) }").await;
     assert_eq!(socket.hear().await, next("1", json!({ "count": 1 })));
     match socket.frame().await {
@@ -280,6 +283,8 @@ async fn a_shutdown_closes_sockets() {
     server.shutdown.cancel();
     assert_eq!(active.closed().await, (1001, "SHUTTING_DOWN".into()));
     assert_eq!(waiting.closed().await, (1001, "SHUTTING_DOWN".into()));
+    drop((active, waiting));
+    tokio::time::timeout(PATIENCE, server.gateway.drained()).await.unwrap();
     let protocol = ("sec-websocket-protocol", "graphql-transport-ws");
     let Err(refused) = Socket::open(&server, &[protocol]).await else { panic!("accepted") };
     assert_eq!(refused.status(), 503);
