@@ -58,7 +58,7 @@ impl Task {
         Self::new(name, async move {
             let mut ticks = tokio::time::interval(period);
             ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-            while shutdown.run_until_cancelled(ticks.tick()).await.is_some() {
+            while !shutdown.is_cancelled() && shutdown.run_until_cancelled(ticks.tick()).await.is_some() {
                 if let Err(error) = work().await {
                     tracing::warn!(%error, task = name, "a periodic task failed; will try again");
                 }
