@@ -4,7 +4,7 @@ use super::asked::Asked;
 use super::failure::{Failures, unavailable};
 use super::path::Path;
 use super::plan::{Entities, Fetch, Node, Plan, Rename, Target};
-use super::projection::Projection;
+use super::projection::{Condition, Projection};
 use super::report::Report;
 use super::response::{self, Response};
 use super::value::{self, Object, Value, write_plain};
@@ -103,6 +103,10 @@ impl<'a> Execution<'a> {
 
     /// The request body; `None` when there is nothing to ask for.
     fn prepare(&self, fetch: &'a Fetch) -> Option<(Bytes, Vec<Asked>)> {
+        let wanted = |conditions: &Vec<Condition>| conditions.iter().all(|condition| condition.holds(self.variables));
+        if !fetch.asks.iter().any(wanted) {
+            return None;
+        }
         let mut body = fetch.prefix.clone();
         let before = body.len();
         for name in &fetch.variables {

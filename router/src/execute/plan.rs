@@ -1,10 +1,12 @@
 //! A plan prepared for execution: all that does not depend on a request is done once.
 
 use super::path::Path;
+use super::projection::Condition;
 use super::represent::Representation;
-use super::value::{Value, write_plain};
+use super::value::{TYPENAME, Value, write_plain};
 use hive_router_query_planner::ast::operation::SubgraphFetchOperation;
 use hive_router_query_planner::ast::selection_item::SelectionItem;
+use hive_router_query_planner::ast::selection_set::SelectionSet;
 use hive_router_query_planner::planner::plan_nodes::{
     BatchFetchNode, CustomScalarPaths, EntityBatchAlias, FetchNode, FetchNodePathSegment, FetchRewrite,
     FlattenNodePath, PlanNode, QueryPlan,
@@ -47,6 +49,8 @@ pub(super) struct Fetch {
     pub(super) index: usize,
     /// The subgraph's name.
     pub(super) service: String,
+    /// It asks for something if all conditions of one of these hold.
+    pub(super) asks: Vec<Vec<Condition>>,
     /// Queries may be repeated, mutations may not.
     pub(super) idempotent: bool,
     /// The request body up to the variables: `{"query":"…","variables":{`.
@@ -188,6 +192,7 @@ impl Compiler<'_> {
         Fetch {
             index: self.number(),
             service: fetch.service_name.clone(),
+            asks: asks(&fetch.operation.document.operation.selection_set),
             idempotent: fetch.operation_kind.as_ref().is_none_or(OperationKind::is_query),
             prefix: prefix(&fetch.operation),
             variables: fetch.variable_usages.iter().flatten().cloned().collect(),
@@ -201,6 +206,7 @@ impl Compiler<'_> {
         Fetch {
             index: self.number(),
             service: fetch.service_name.clone(),
+            asks: asks(&fetch.operation.document.operation.selection_set),
             idempotent: fetch.operation_kind.as_ref().is_none_or(OperationKind::is_query),
             prefix: prefix(&fetch.operation),
             variables: fetch.variable_usages.iter().flatten().cloned().collect(),
@@ -230,6 +236,37 @@ fn prefix(operation: &SubgraphFetchOperation) -> Vec<u8> {
     write_plain(operation.document_str.as_str(), &mut prefix);
     prefix.extend_from_slice(b",\"variables\":{");
     prefix
+}
+
+/// The conditions under which each field of a fetch is included; those of fields that are there only to tell types
+/// apart do not count.
+fn asks(selections: &SelectionSet) -> Vec<Vec<Condition>> {
+    fn collect(selections: &SelectionSet, outer: &[Condition], asks: &mut Vec<Vec<Condition>>) {
+        for item in &selections.items {
+            let under = |skip: &Option<String>, include: &Option<String>| {
+                let condition = |variable: &String, is| Condition { variable: variable.clone(), is };
+                let skip = skip.iter().map(|variable| condition(variable, false));
+                let include = include.iter().map(|variable| condition(variable, true));
+                outer.iter().cloned().chain(skip).chain(include).collect::<Vec<_>>()
+            };
+            match item {
+                SelectionItem::Field(field) if field.name == TYPENAME => {}
+                SelectionItem::Field(field) if field.name == "_entities" => collect(&field.selections, outer, asks),
+                SelectionItem::Field(field) => asks.push(under(&field.skip_if, &field.include_if)),
+                SelectionItem::InlineFragment(fragment) => {
+                    collect(&fragment.selections, &under(&fragment.skip_if, &fragment.include_if), asks);
+                }
+                SelectionItem::FragmentSpread(_) => asks.push(outer.to_vec()),
+            }
+        }
+    }
+    let mut asks = Vec::new();
+    collect(selections, &[], &mut asks);
+    if asks.is_empty() {
+        // Types are all it asks for.
+        asks.push(Vec::new());
+    }
+    asks
 }
 
 /// The root fields that a fetch answers, by response key.

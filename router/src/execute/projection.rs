@@ -48,9 +48,15 @@ pub(super) struct Field {
 
 /// An `@include` or `@skip`: whether the variable must be true.
 #[derive(Clone, Debug, PartialEq)]
-struct Condition {
-    variable: String,
-    is: bool,
+pub(super) struct Condition {
+    pub(super) variable: String,
+    pub(super) is: bool,
+}
+
+impl Condition {
+    pub(super) fn holds(&self, variables: &Variables) -> bool {
+        variables.is_true(&self.variable) == self.is
+    }
 }
 
 /// Lists and non-nulls around a named type.
@@ -346,7 +352,7 @@ impl Field {
             (Some(types), Some(name)) => types.contains(name),
             (Some(_), None) => false,
         };
-        fits && self.conditions.iter().all(|condition| variables.is_true(&condition.variable) == condition.is)
+        fits && self.conditions.iter().all(|condition| condition.holds(variables))
     }
 
     /// Whether it applies wherever the other would.
