@@ -72,7 +72,10 @@ where
     let request = match serde_json::from_slice::<Request>(&body) {
         Ok(request) => request,
         Err(error) => {
-            return answer(StatusCode::BAD_REQUEST, coded(Code::BadUserInput.as_str(), &format!("bad request: {error}")));
+            return answer(
+                StatusCode::BAD_REQUEST,
+                coded(Code::BadUserInput.as_str(), &format!("bad request: {error}")),
+            );
         }
     };
     let identity = viewer.identity().cloned();
@@ -80,7 +83,7 @@ where
     if wants_stream(&headers) {
         let results = endpoint.schema.execute_stream(request);
         let until = until(endpoint.verifier.clone(), identity, endpoint.shutdown.clone());
-        return sse(results.take_until(until)).into_response();
+        return sse(results, until).into_response();
     }
     answer(StatusCode::OK, endpoint.schema.execute(request).await)
 }
@@ -125,13 +128,18 @@ async fn until(verifier: Arc<Verifier>, identity: Option<crate::viewer::Identity
     }
 }
 
-fn sse(results: impl Stream<Item = Response> + Send + 'static) -> impl IntoResponse {
+/// A stream that is ended from outside is not completed: its reader is to come back.
+fn sse(
+    results: impl Stream<Item = Response> + Send + 'static,
+    until: impl Future<Output = ()> + Send + 'static,
+) -> impl IntoResponse {
     let next = results.map(|result| {
         let data = serde_json::to_string(&result).unwrap_or_default();
         Event::default().event("next").data(data)
     });
     let complete = futures::stream::once(async { Event::default().event("complete").data("") });
-    Sse::new(next.chain(complete).map(Ok::<_, Infallible>)).keep_alive(KeepAlive::new().interval(HEARTBEAT))
+    let events = next.chain(complete).take_until(until);
+    Sse::new(events.map(Ok::<_, Infallible>)).keep_alive(KeepAlive::new().interval(HEARTBEAT))
 }
 
 fn coded(code: &str, message: &str) -> Response {

@@ -42,7 +42,7 @@ pub(super) fn respond(
         let _admitted = admitted;
         let writer = Writer::new(sender.clone(), &gateway.config.limits.streams);
         let results = async {
-            writer.write(subscription::events(prepared, context)).await?;
+            writer.write(subscription::events(gateway.clone(), prepared, context)).await?;
             if gateway.is_ending(claims.as_deref()) {
                 // Whoever ends all streams will end this one in a moment: the subscription is not complete.
                 std::future::pending::<()>().await;

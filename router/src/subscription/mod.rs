@@ -35,7 +35,7 @@ pub(crate) enum Event {
 pub(crate) type Events = BoxStream<'static, Event>;
 
 /// Runs an operation of any kind. Dropping the stream ends it, upstream too.
-pub(crate) fn events(prepared: Prepared, context: RequestContext) -> Events {
+pub(crate) fn events(gateway: Arc<Gateway>, prepared: Prepared, context: RequestContext) -> Events {
     unpanicking(stream! {
         if prepared.operation.kind != OperationKind::Subscription {
             yield Event::Last(prepared.run(&context).await.body);
@@ -44,7 +44,10 @@ pub(crate) fn events(prepared: Prepared, context: RequestContext) -> Events {
         match prepared.subscribe(&context).await {
             Ok(mut answers) => {
                 while let Some(answer) = answers.next().await {
-                    yield Event::Next(answer.body);
+                    // Subgraphs break their streams off then too; that is no failure to tell of.
+                    if answer.has_data || !gateway.is_ending(context.claims.as_deref()) {
+                        yield Event::Next(answer.body);
+                    }
                 }
             }
             Err(errors) => yield Event::Errors(errors),
@@ -57,7 +60,7 @@ fn operation(gateway: Arc<Gateway>, request: GraphQLRequest, context: RequestCon
     unpanicking(stream! {
         match gateway.prepare(&request, context.claims.as_deref(), gateway.deadline()).await {
             Ok(prepared) => {
-                let mut events = events(prepared, context);
+                let mut events = events(gateway, prepared, context);
                 while let Some(event) = events.next().await {
                     yield event;
                 }
