@@ -42,8 +42,8 @@ fn stage_with(prepared: &Prepared, change: fn(String) -> String) -> Stage {
     let asked = Asked::default();
     let (mut sdls, mut subgraphs) = (Vec::new(), Vec::new());
     for (name, sdl, answers) in prepared {
-        let link = "extend schema @link(url: \"https://specs.apollo.dev/federation/v2.5\", import: [\"@key\", \
-            \"@shareable\", \"@external\", \"@requires\", \"@interfaceObject\", \"@inaccessible\"])\n";
+        let link = "extend schema @link(url: \"https://specs.apollo.dev/federation/v2.9\", import: [\"@key\", \
+            \"@shareable\", \"@external\", \"@requires\", \"@interfaceObject\", \"@inaccessible\", \"@authenticated\"])\n";
         let url = format!("http://{name}/graphql");
         sdls.push(SubgraphSdl { name: (*name).into(), url: url.clone(), sdl: format!("{link}{sdl}") });
         let script: Script = (name, answers, asked.clone());
@@ -359,4 +359,25 @@ async fn nulls_rise_to_the_nearest_field_that_may_be_null() {
     let answer: Value = serde_json::from_str(&stage.ask("{ a { x strict { b } } }").await).unwrap();
     assert_eq!(answer["data"], json!({"a": null}));
     assert_eq!(answer["errors"].as_array().unwrap().len(), 1, "{answer}");
+}
+
+#[tokio::test]
+async fn a_denied_field_stays_hidden_even_if_another_needs_it() {
+    let stage = stage(&[
+        (
+            "a",
+            "type Query { things: [Thing] } type Thing @key(fields: \"id\") { id: ID @authenticated name: String }",
+            &[("things", This(r#"{"data":{"things":[{"__typename":"Thing","id":"1","name":"x"}]}}"#))],
+        ),
+        (
+            "b",
+            "type Thing @key(fields: \"id\") { id: ID price: Int }",
+            &[("_entities", Entities(|_| r#"{"price":50}"#))],
+        ),
+    ]);
+    let answer: Value = serde_json::from_str(&stage.ask("{ things { id price } }").await).unwrap();
+    assert_eq!(answer["data"], json!({"things": [{"id": null, "price": 50}]}));
+    assert_eq!(answer["errors"].as_array().unwrap().len(), 1, "{answer}");
+    assert_eq!(answer["errors"][0]["extensions"]["code"], "UNAUTHENTICATED");
+    assert_eq!(stage.variables("b")[0]["representations"][0]["id"], "1");
 }
