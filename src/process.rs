@@ -122,6 +122,7 @@ pub async fn router_alone(config: Config, supergraph: PathBuf) -> anyhow::Result
     let source = Source::File(supergraph);
     let gateway = Gateway::start(process.config.router.clone(), source, verifier, process.shutdown.clone())?;
     let metrics = telemetry::record_metrics()?;
+    process.gateway = Some(gateway.clone());
     let routes = gateway.routes().merge(hansa_playground::routes()).merge(telemetry::routes(metrics));
     let (address, server) = process.listen(routes).await?;
     tracing::info!("ready: http://{address}/graphql");
@@ -298,6 +299,10 @@ impl Process {
         let drain = async {
             if !server.is_finished() {
                 drop((&mut server).await);
+            }
+            // Sockets have left the server's hands.
+            if let Some(gateway) = &self.gateway {
+                gateway.drained().await;
             }
             while self.tasks.join_next().await.is_some() {}
         };
