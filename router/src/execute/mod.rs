@@ -72,18 +72,28 @@ pub async fn run(
 fn project(supergraph: &Supergraph, operation: &Operation, variables: &Variables, state: State<'_>) -> Answer {
     let State { data, mut failures } = state;
     let mut denied = Vec::new();
-    for error in operation.denied(variables) {
-        let path = error.path.iter().flatten();
+    for field in operation.denied(variables) {
+        let path = field.error.path.iter().flatten();
         let keys: Vec<_> = path.filter_map(|element| element.as_str().map(str::to_owned)).collect();
-        failures.push_from(0, Failure::of(error.clone(), vec![Place::Everywhere(keys.clone())]));
-        denied.push(keys);
+        // The same key may be denied on several types: one error says it.
+        if denied.iter().all(|(known, _)| *known != keys) {
+            failures.push_from(0, Failure::of(field.error.clone(), vec![Place::Everywhere(keys.clone())]));
+        }
+        denied.push((keys, &field.types));
     }
     let introspection = operation.introspect(supergraph, variables);
     let projection = &operation.projection;
     let mut out = Vec::with_capacity(1024);
     out.extend_from_slice(b"{\"data\":");
-    let mut writer =
-        Writer { out, variables, failures: &mut failures, denied, introspection: &introspection, path: Vec::new() };
+    let mut writer = Writer {
+        out,
+        variables,
+        failures: &mut failures,
+        interfaces: &projection.interfaces,
+        denied,
+        introspection: &introspection,
+        path: Vec::new(),
+    };
     let has_data = match &data {
         Value::Object(object) => writer.object(object, &[&projection.root], Some(&projection.root_type)).is_ok(),
         _ => false,

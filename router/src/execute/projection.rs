@@ -18,6 +18,9 @@ pub struct Projection {
     pub(super) root: Selection,
     /// The name of the root type.
     pub(super) root_type: String,
+    /// Interfaces that some subgraph takes for objects (`@interfaceObject`): an object that is called by one of these
+    /// names has a type that nobody has told.
+    pub(super) interfaces: HashSet<String>,
 }
 
 /// The fields of an object, in the order of the answer. A key may be there more than once, each time under another
@@ -100,7 +103,8 @@ impl Projection {
         let mut compiler = Compiler::new(planner, document);
         let mut root = Selection::default();
         compiler.collect(selections, &root_type, &Scope::default(), &mut root);
-        Projection { root, root_type }
+        let interfaces = planner.supergraph.interface_object_types_in_subgraphs.keys().cloned().collect();
+        Projection { root, root_type, interfaces }
     }
 }
 

@@ -8,14 +8,17 @@ use super::value::{self, Object, Value, write_plain};
 use crate::error::{Code, GraphQLError};
 use crate::operation::Variables;
 use serde_json::value::RawValue;
+use std::collections::{BTreeSet, HashSet};
 
 pub(super) struct Writer<'w> {
     pub(super) out: Vec<u8>,
     pub(super) variables: &'w Variables,
     pub(super) failures: &'w mut Failures,
+    /// Names that tell nothing of an object's type.
+    pub(super) interfaces: &'w HashSet<String>,
     /// The fields that the caller may not see, by their keys from the root. They are null even where the data holds
     /// them, because another field needed them.
-    pub(super) denied: Vec<Vec<String>>,
+    pub(super) denied: Vec<(Vec<String>, &'w BTreeSet<String>)>,
     /// The answers to `__schema` and `__type`.
     pub(super) introspection: &'w [(String, Box<RawValue>)],
     /// Where the value at hand is.
@@ -103,7 +106,7 @@ impl<'w> Writer<'w> {
                 self.out.extend_from_slice(answer.map_or("null", |answer| answer.get()).as_bytes());
                 Ok(())
             }
-            _ if self.is_denied() => self.null(field.wrapping.is_nullable()),
+            _ if self.is_denied(typename) => self.null(field.wrapping.is_nullable()),
             (kind, _) => {
                 let value = object.get(&field.key).unwrap_or(&Value::Null);
                 self.value(value, &field.wrapping, kind, children)
@@ -149,7 +152,8 @@ impl<'w> Writer<'w> {
     fn named(&mut self, value: &Value<'_>, nullable: bool, kind: &Kind, children: &[&'w Selection]) -> Written {
         let written = match (kind, value) {
             (Kind::Object(name), Value::Object(object)) => self.object(object, children, Some(name)),
-            (Kind::Abstract(possible), Value::Object(object)) => match object.typename() {
+            (Kind::Abstract(possible), Value::Object(object)) => match typename(object, children) {
+                Some(name) if self.interfaces.contains(name) => self.object(object, children, None),
                 Some(name) if !possible.contains(name) => {
                     return self.misfit("an object of a type that is not part of the schema was given", nullable);
                 }
@@ -173,13 +177,13 @@ impl<'w> Writer<'w> {
         Ok(())
     }
 
-    fn is_denied(&self) -> bool {
-        self.denied.iter().any(|denied| {
+    fn is_denied(&self, typename: Option<&str>) -> bool {
+        self.denied.iter().any(|(keys, types)| {
             let path = self.path.iter().filter_map(|element| match element {
                 Element::Key(key) => Some(*key),
                 Element::Index(_) => None,
             });
-            path.eq(denied.iter().map(String::as_str))
+            typename.is_none_or(|name| types.contains(name)) && path.eq(keys.iter().map(String::as_str))
         })
     }
 
@@ -194,8 +198,10 @@ impl<'w> Writer<'w> {
 
     /// A value that the schema does not allow at this place: it becomes null, and an error says so.
     fn misfit(&mut self, what: &str, nullable: bool) -> Written {
-        let error = GraphQLError::new(Code::SubgraphError, format!("Invalid value from a subgraph: {what}."));
-        self.failures.push(Failure::at(error, &self.path));
+        if !self.failures.explain(&self.path) {
+            let error = GraphQLError::new(Code::SubgraphError, format!("Invalid value from a subgraph: {what}."));
+            self.failures.push(Failure::at(error, &self.path));
+        }
         self.nulled(nullable)
     }
 
@@ -206,4 +212,15 @@ impl<'w> Writer<'w> {
         self.out.extend_from_slice(b"null");
         Ok(())
     }
+}
+
+/// The type that an object says it has; perhaps only by the name that the client asked it by.
+fn typename<'o>(object: &'o Object<'_>, selections: &[&Selection]) -> Option<&'o str> {
+    object.typename().or_else(|| {
+        let mut fields = selections.iter().flat_map(|selection| &selection.fields);
+        fields.find_map(|field| match (&field.kind, object.get(&field.key)) {
+            (Kind::Typename, Some(Value::String(name))) => Some(&**name),
+            _ => None,
+        })
+    })
 }

@@ -70,8 +70,11 @@ impl Lacks {
 
 /// A field that the caller may not see.
 #[derive(Debug)]
-pub(super) struct Denied {
-    pub(super) error: GraphQLError,
+pub struct Denied {
+    /// What the client is told. Its path names the field without positions in lists: one error speaks for all items.
+    pub error: GraphQLError,
+    /// On objects of which types; elsewhere the same key may be open.
+    pub types: BTreeSet<String>,
     /// It is part of the operation if all conditions of one of these lists hold.
     alternatives: Vec<Vec<Condition>>,
 }
@@ -298,7 +301,10 @@ impl Pruning<'_> {
 
     fn deny(&mut self, ty: &str, field: &str) {
         let conditions = self.conditions.clone();
-        if let Some(known) = self.denied.iter_mut().find(|denied| denied.error.path.as_ref() == Some(&self.path)) {
+        let mut types = self.schema.interface_members(ty).cloned().unwrap_or_default();
+        types.insert(ty.to_owned());
+        let same = |denied: &&mut Denied| denied.error.path.as_ref() == Some(&self.path) && denied.types == types;
+        if let Some(known) = self.denied.iter_mut().find(same) {
             known.alternatives.push(conditions);
             return;
         }
@@ -308,7 +314,7 @@ impl Pruning<'_> {
         };
         let mut error = GraphQLError::new(code, format!("{ty}.{field} {why}."));
         error.path = Some(self.path.clone());
-        self.denied.push(Denied { error, alternatives: vec![conditions] });
+        self.denied.push(Denied { error, types, alternatives: vec![conditions] });
     }
 }
 

@@ -7,7 +7,7 @@ mod introspection;
 mod measure;
 mod variables;
 
-pub use authorization::Rules;
+pub use authorization::{Denied, Rules};
 pub use cache::Cache;
 pub use hive_router_query_planner::state::supergraph_state::OperationKind;
 pub use variables::{InputTypes, Program, Variables};
@@ -17,7 +17,7 @@ use crate::execute::{Plan, Projection};
 use crate::limits;
 use crate::request::GraphQLRequest;
 use crate::supergraph::Supergraph;
-use authorization::{Denied, Lacks, Permitted};
+use authorization::{Lacks, Permitted};
 use document::{is_introspection, operation_name};
 use graphql_tools::static_graphql::query;
 use hansa_token::Claims;
@@ -56,12 +56,11 @@ pub struct Operation {
 }
 
 impl Operation {
-    /// Errors of the fields that the caller may not see and that are not skipped with these variables. The fields'
-    /// positions in the answer hold null; a missing non-null field at such a path deserves no second error.
-    ///
-    /// Their paths name the fields without positions in lists: one error speaks for all items.
-    pub fn denied<'a>(&'a self, variables: &'a Variables) -> impl Iterator<Item = &'a GraphQLError> {
-        self.denied.iter().filter(|denied| denied.applies(variables)).map(|denied| &denied.error)
+    /// The fields that the caller may not see and that are not skipped with these variables. Their positions in the
+    /// answer hold null, even when a subgraph told them for another field's sake; a missing non-null field at such a
+    /// path deserves no second error.
+    pub fn denied<'a>(&'a self, variables: &'a Variables) -> impl Iterator<Item = &'a Denied> {
+        self.denied.iter().filter(|denied| denied.applies(variables))
     }
 
     /// The answers to `__schema` and `__type` at the root, by response key.

@@ -1,5 +1,6 @@
 //! The schema that clients see: the supergraph without the machinery of federation and without what is `@inaccessible`.
 
+use super::sdl;
 use crate::error::Error;
 use federation_composition::{sort_sdl, transform_supergraph_to_public_schema};
 use graphql_core::{Definition, Document, NamedType, OperationType, OperationTypeDefinition, SchemaDefinition};
@@ -104,7 +105,13 @@ pub fn api_schema_sdl(supergraph_sdl: &str) -> Result<String, Error> {
     .map_err(|error| Error::Supergraph(error.to_string()))?;
 
     let mut definitions: Vec<Definition> = renamed_roots(&supergraph).into_iter().collect();
-    definitions.extend(public.definitions);
+    // Every schema has the built-in directives: it need not define them.
+    definitions.extend(public.definitions.into_iter().filter(|definition| match definition {
+        Definition::DirectiveDefinition(directive) => {
+            !sdl::BUILT_IN_DIRECTIVES.contains(&directive.name.value.as_str())
+        }
+        _ => true,
+    }));
     let mut sdl = graphql_core::print(&Document::new(definitions));
     sdl.push('\n');
     Ok(sdl)

@@ -2,14 +2,14 @@
 
 use super::SubgraphSdl;
 use graphql_core::GraphQLError;
-use graphql_tools::parser::Pos;
 use graphql_tools::parser::schema::{Definition, TypeDefinition, TypeExtension};
+use graphql_tools::parser::{Pos, parse_schema};
 use std::fmt::Write;
 
 /// A syntax error in one subgraph's SDL, with the line it is on.
 pub(super) fn syntax_error(subgraph: &SubgraphSdl, error: &GraphQLError) -> String {
     let mut text = format!("error[INVALID_GRAPHQL]: {}", error.message);
-    let located = graphql_tools::parser::parse_schema::<String>(&subgraph.sdl).err();
+    let located = parse_schema::<String>(&locatable(&subgraph.sdl)).err();
     match located.and_then(|error| position(&error.to_string())) {
         Some(position) => point_at(&mut text, subgraph, position),
         None => {
@@ -17,6 +17,12 @@ pub(super) fn syntax_error(subgraph: &SubgraphSdl, error: &GraphQLError) -> Stri
         }
     }
     text
+}
+
+/// The SDL as the parser that knows positions can read it. It does not know schema extensions: as a scalar of the same
+/// length nothing moves.
+fn locatable(sdl: &str) -> String {
+    sdl.replace("extend schema", "scalar schema")
 }
 
 /// The position in `… Parse error at LINE:COLUMN`: the parser tells it in its message only.
@@ -68,7 +74,8 @@ fn coordinates(message: &str) -> Vec<(&str, Option<&str>)> {
 
 /// Where a subgraph defines a type or one of its fields.
 fn find(sdl: &str, (ty, field): (&str, Option<&str>)) -> Option<Pos> {
-    let document = graphql_tools::parser::parse_schema::<String>(sdl).ok()?;
+    let sdl = locatable(sdl);
+    let document = parse_schema::<String>(&sdl).ok()?;
     document.definitions.iter().find_map(|definition| {
         let (name, position, fields): (&str, Pos, Vec<(&str, Pos)>) = match definition {
             Definition::TypeDefinition(TypeDefinition::Object(t)) => {

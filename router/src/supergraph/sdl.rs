@@ -36,7 +36,7 @@ const FEDERATION_1_DIRECTIVES: [&str; 7] =
     ["key", "requires", "provides", "external", "extends", "tag", "inaccessible"];
 
 /// Definitions that every GraphQL schema has anyway.
-const BUILT_IN_DIRECTIVES: [&str; 5] = ["skip", "include", "deprecated", "specifiedBy", "oneOf"];
+pub(super) const BUILT_IN_DIRECTIVES: [&str; 5] = ["skip", "include", "deprecated", "specifiedBy", "oneOf"];
 
 /// What the libraries' root types are called when nobody named them; federation SDL cannot say which they are.
 const UNNAMED_ROOTS: [(&str, &str); 3] =

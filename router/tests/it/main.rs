@@ -5,8 +5,10 @@
 mod execute;
 mod federation;
 mod http;
+mod operation;
 mod plans;
 mod server;
 mod sse;
+mod supergraph;
 mod transport;
 mod ws;

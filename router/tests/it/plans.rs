@@ -140,6 +140,48 @@ async fn objects_of_an_interface_object_get_their_type_from_who_knows_it() {
 }
 
 #[tokio::test]
+async fn the_type_of_an_interface_object_need_not_be_known() {
+    let prepared: &Prepared = &[
+        ("likes", NODES, &[("nodes", This(r#"{"data":{"nodes":[{"__typename":"Node","id":"1","likes":3}]}}"#))]),
+        ("users", USERS, &[("_entities", This(r#"{"data":null,"errors":[{"message":"no"}]}"#))]),
+    ];
+    let stage = stage(prepared);
+    assert_eq!(stage.ask("{ nodes { likes } }").await, r#"{"data":{"nodes":[{"likes":3}]}}"#);
+    assert_eq!(stage.variables("users").len(), 0);
+    let answer: Value = serde_json::from_str(&stage.ask("{ nodes { likes name } }").await).unwrap();
+    assert_eq!(answer["data"], json!({"nodes": [{"likes": 3, "name": null}]}));
+    assert_eq!(answer["errors"].as_array().unwrap().len(), 1, "{answer}");
+    let answer: Value = serde_json::from_str(&stage.ask("{ nodes { likes __typename } }").await).unwrap();
+    assert_eq!(answer["data"], json!({"nodes": [null]}));
+    assert_eq!(answer["errors"].as_array().unwrap().len(), 1, "{answer}");
+}
+
+#[tokio::test]
+async fn a_type_may_be_asked_for_by_another_name() {
+    let stage = stage(&[(
+        "a",
+        "type Query { all: [Thing] one: A } union Thing = A | B type A { x: Int } type B { x: Int }",
+        &[
+            (
+                "all",
+                Whatever(|query| {
+                    let named = query.contains("kind: __typename").then_some(r#""kind":"A","#).unwrap_or_default();
+                    let plain =
+                        query.replace("kind: __typename", "").contains("__typename").then_some(r#""__typename":"A","#);
+                    format!(
+                        r#"{{"data":{{"all":[{{{}}}]}}}}"#,
+                        format!("{named}{}", plain.unwrap_or_default()).trim_end_matches(',')
+                    )
+                }),
+            ),
+            ("one", This(r#"{"data":{"one":{"kind":"A"}}}"#)),
+        ],
+    )]);
+    assert_eq!(stage.ask("{ all { kind: __typename } }").await, r#"{"data":{"all":[{"kind":"A"}]}}"#);
+    assert_eq!(stage.ask("{ one { kind: __typename } }").await, r#"{"data":{"one":{"kind":"A"}}}"#);
+}
+
+#[tokio::test]
 async fn a_type_is_called_by_the_interface_where_that_is_an_object() {
     let stage = stage(&[
         ("likes", NODES, &[("_entities", This(r#"{"data":{"_entities":[{"likes":7}]}}"#))]),

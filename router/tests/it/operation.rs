@@ -1,0 +1,557 @@
+//! From a document to a prepared operation: limits, validation, variables, introspection, authorisation.
+
+use crate::federation::{By, Federation, soon};
+use async_graphql::{
+    ComplexObject, EmptyMutation, EmptySubscription, Interface, Object, SDLExportOptions, Schema, SimpleObject,
+    TypeDirective, Union,
+};
+use hansa_router::error::GraphQLError;
+use hansa_router::execute;
+use hansa_router::limits::Operation as Limits;
+use hansa_router::operation::{self, Operation};
+use hansa_router::request::{GraphQLRequest, RequestContext};
+use hansa_router::supergraph::{SubgraphSdl, Supergraph, compose};
+use hansa_router::transport::{Config, Subgraph, Transport};
+use hansa_token::Claims;
+use serde_json::{Value, json};
+use std::sync::{Arc, Mutex};
+
+/// A supergraph of one subgraph that is never called.
+fn schema(sdl: &str) -> Arc<Supergraph> {
+    let sdl = compose(&[SubgraphSdl { name: "s".into(), url: "http://s".into(), sdl: sdl.into() }]).unwrap();
+    let subgraph = Subgraph::new("s", "http://s", Transport::Local(axum::Router::new()), &Config::default()).unwrap();
+    Arc::new(Supergraph::new(sdl, [Arc::new(subgraph)]).unwrap())
+}
+
+fn request(query: &str) -> GraphQLRequest {
+    GraphQLRequest { query: Some(query.into()), ..GraphQLRequest::default() }
+}
+
+async fn prepare(supergraph: &Arc<Supergraph>, query: &str) -> Result<Arc<Operation>, Vec<GraphQLError>> {
+    operation::prepare(supergraph, &Limits::default(), &request(query), None).await
+}
+
+async fn refused(supergraph: &Arc<Supergraph>, limits: &Limits, query: &str) -> Value {
+    match operation::prepare(supergraph, limits, &request(query), None).await {
+        Ok(_) => panic!("should be refused: {query}"),
+        Err(errors) => serde_json::to_value(errors).unwrap(),
+    }
+}
+
+/// The answer of an operation that fetches nothing.
+async fn answer(supergraph: &Arc<Supergraph>, query: &str, variables: Value) -> Value {
+    let operation = prepare(supergraph, query).await.unwrap_or_else(|errors| panic!("{errors:#?}"));
+    let variables = operation::coerce(&operation, variables.as_object()).unwrap();
+    let answer = execute::run(supergraph, &operation, &variables, &RequestContext::default(), soon()).await;
+    serde_json::from_slice(&answer.body).unwrap()
+}
+
+#[tokio::test]
+async fn syntax_errors_say_where() {
+    let supergraph = schema("type Query { a: Int }");
+    let errors = refused(&supergraph, &Limits::default(), "{\n  a(\n}").await;
+    assert_eq!(errors[0]["extensions"]["code"], "GRAPHQL_PARSE_FAILED");
+    assert_eq!(errors[0]["locations"], json!([{ "line": 3, "column": 1 }]), "{errors}");
+    assert!(errors[0]["message"].as_str().unwrap().starts_with("Syntax error: Unexpected"), "{errors}");
+}
+
+#[tokio::test]
+async fn invalid_documents_say_where_and_why() {
+    let supergraph = schema("type Query { a: Int }");
+    let errors = refused(&supergraph, &Limits::default(), "{\n  a\n  nothing\n}").await;
+    assert_eq!(errors[0]["extensions"]["code"], "GRAPHQL_VALIDATION_FAILED");
+    assert_eq!(errors[0]["locations"], json!([{ "line": 3, "column": 3 }]));
+    let cyclic = "{ ...A } fragment A on Query { ...B } fragment B on Query { a ...A }";
+    let errors = refused(&supergraph, &Limits::default(), cyclic).await;
+    assert_eq!(errors[0]["extensions"]["code"], "GRAPHQL_VALIDATION_FAILED");
+}
+
+#[tokio::test]
+async fn the_operation_is_chosen_by_name() {
+    let supergraph = schema("type Query { a: Int }");
+    let two = "query One { a } query Two { b: a }";
+    let named = |name: &str| GraphQLRequest { operation_name: Some(name.into()), ..request(two) };
+    let limits = Limits::default();
+    let chosen = operation::prepare(&supergraph, &limits, &named("Two"), None).await.unwrap();
+    assert_eq!(chosen.name.as_deref(), Some("Two"));
+    for request in [named("Three"), request(two), request("fragment F on Query { a }")] {
+        let errors = operation::prepare(&supergraph, &limits, &request, None).await.err().unwrap();
+        let code = errors[0].code().unwrap().to_owned();
+        assert!(["OPERATION_NOT_FOUND", "GRAPHQL_VALIDATION_FAILED"].contains(&&*code), "{errors:?}");
+    }
+}
+
+#[tokio::test]
+async fn limits_hold() {
+    let supergraph = schema("type Query { a: Int q: Query }");
+    let limits = Limits {
+        max_tokens: 60,
+        max_depth: 3,
+        max_aliases: 2,
+        max_root_fields: 4,
+        max_fields: 12,
+        introspection: false,
+    };
+    let doubling = "{ q { ...A ...A ...A } } fragment A on Query { a q { ...B ...B } } fragment B on Query { a a }";
+    for (query, words) in [
+        ("{ q { q { q { a } } } }", "deeper than 3 levels"),
+        ("{ q { ...F } } fragment F on Query { q { q { a } } }", "deeper than 3 levels"),
+        ("{ x: a y: a z: a }", "more than 2 aliases"),
+        ("{ a a a a a }", "more than 4 root fields"),
+        (doubling, "more than 12 fields"),
+        ("{ __schema { types { name } } }", "Introspection is switched off"),
+        (&format!("{{ {} }}", "a ".repeat(60)), "more than 60 tokens"),
+    ] {
+        let errors = refused(&supergraph, &limits, query).await;
+        assert!(errors.to_string().contains(words), "{query}: {errors}");
+        let code = &errors[0]["extensions"]["code"];
+        assert!(code == "OPERATION_TOO_COMPLEX" || code == "INTROSPECTION_DISABLED", "{errors}");
+    }
+    let within = request("{ x: a y: a q { q { a } } __typename }");
+    assert!(operation::prepare(&supergraph, &limits, &within, None).await.is_ok());
+    let fields = "fields { type { fields { type { fields { type { fields { name } } } } } } }";
+    let errors =
+        refused(&supergraph, &Limits::default(), &format!("{{ __type(name: \"Query\") {{ {fields} }} }}")).await;
+    assert!(errors.to_string().contains("introspection deeper"), "{errors}");
+}
+
+#[tokio::test]
+async fn operations_are_prepared_once() {
+    let supergraph = schema("type Query { a: Int }");
+    let preparing = futures::future::join_all((0..20).map(|_| prepare(&supergraph, "{ a }")));
+    let operations: Vec<_> = preparing.await.into_iter().map(Result::unwrap).collect();
+    assert!(operations.iter().all(|operation| Arc::ptr_eq(operation, &operations[0])));
+    assert!(!Arc::ptr_eq(&operations[0], &prepare(&supergraph, "{ a }  ").await.unwrap()));
+}
+
+#[tokio::test]
+async fn variables_are_coerced() {
+    let supergraph = schema(
+        "type Query { a(int: Int, float: Float, id: ID, text: String, truth: Boolean, color: Color, any: Any,
+            ints: [Int!], rows: [[Int]], box: Box, choice: Choice, need: Int! = 1): Int }
+        enum Color { RED GREEN } scalar Any
+        input Box { width: Int! depth: Int = 7 color: Color inner: Box tags: [String!] }
+        input Choice @oneOf { id: ID name: String }
+        extend schema @link(url: \"https://specs.apollo.dev/federation/v2.5\", import: [\"@key\"])",
+    );
+    let coerce = async |ty: &str, argument: &str, given: Value| {
+        let query = format!("query($v: {ty}) {{ a({argument}: $v) }}");
+        let operation = prepare(&supergraph, &query).await.unwrap_or_else(|errors| panic!("{errors:#?}"));
+        operation::coerce(&operation, given.as_object()).map(|variables| variables.get("v").cloned())
+    };
+    for (ty, argument, given, expected) in [
+        ("Int", "int", json!(1), json!(1)),
+        ("Int", "int", json!(1.0), json!(1)),
+        ("Int = 5", "int", json!(null), json!(null)),
+        ("Float", "float", json!(1), json!(1)),
+        ("ID", "id", json!(7), json!("7")),
+        ("ID", "id", json!("x"), json!("x")),
+        ("Color", "color", json!("RED"), json!("RED")),
+        ("Any", "any", json!({ "a": [1, null] }), json!({ "a": [1, null] })),
+        ("[Int!]", "ints", json!(1), json!([1])),
+        ("[[Int]]", "rows", json!(1), json!([[1]])),
+        ("[[Int]]", "rows", json!([[1, null], null]), json!([[1, null], null])),
+        ("Box", "box", json!({ "width": 1 }), json!({ "width": 1, "depth": 7 })),
+        (
+            "Box",
+            "box",
+            json!({ "width": 1, "depth": null, "tags": "t", "inner": { "width": 2 } }),
+            json!({ "width": 1, "depth": null, "tags": ["t"], "inner": { "width": 2, "depth": 7 } }),
+        ),
+        ("Choice", "choice", json!({ "id": 3 }), json!({ "id": "3" })),
+    ] {
+        let coerced = coerce(ty, argument, json!({ "v": given, "other": 1 })).await;
+        assert_eq!(
+            coerced.unwrap_or_else(|errors| panic!("{ty} {given}: {errors:#?}")),
+            Some(expected),
+            "{ty} {given}"
+        );
+    }
+    assert_eq!(coerce("Int = 5", "int", json!({})).await.unwrap(), Some(json!(5)));
+    assert_eq!(coerce("Int", "int", json!({})).await.unwrap(), None);
+    assert_eq!(coerce("Box = { width: 3 }", "box", json!({})).await.unwrap(), Some(json!({ "width": 3, "depth": 7 })));
+
+    for (ty, argument, given, words) in [
+        ("Int!", "int", json!({}), "\"$v\" of required type Int! was not provided"),
+        ("Int!", "int", json!({ "v": null }), "expected Int!, got null"),
+        ("Int", "int", json!({ "v": 2_147_483_648_i64 }), "not a 32-bit integer"),
+        ("Int", "int", json!({ "v": 1.5 }), "not a 32-bit integer"),
+        ("Int", "int", json!({ "v": "1" }), "expected Int, got a string"),
+        ("Float", "float", json!({ "v": "1" }), "expected Float, got a string"),
+        ("String", "text", json!({ "v": 1 }), "expected String, got a number"),
+        ("Boolean", "truth", json!({ "v": 1 }), "expected Boolean, got a number"),
+        ("ID", "id", json!({ "v": 1.5 }), "expected ID"),
+        ("Color", "color", json!({ "v": "BLUE" }), "not a value of enum Color"),
+        ("[Int!]", "ints", json!({ "v": [1, null] }), "at \"[1]\": expected Int!, got null"),
+        ("Box", "box", json!({ "v": {} }), "at \"width\": a value of type Int! is required"),
+        ("Box", "box", json!({ "v": { "width": 1, "x": 1 } }), "at \"x\": Box has no such field"),
+        ("Box", "box", json!({ "v": { "width": 1, "inner": { "width": "a" } } }), "at \"inner.width\": expected Int"),
+        ("Box", "box", json!({ "v": [] }), "expected Box, got a list"),
+        ("Choice", "choice", json!({ "v": {} }), "exactly one field of Choice"),
+        ("Choice", "choice", json!({ "v": { "id": 1, "name": "n" } }), "exactly one field of Choice"),
+        ("Choice", "choice", json!({ "v": { "id": null } }), "exactly one field of Choice"),
+    ] {
+        let errors = coerce(ty, argument, given.clone()).await.expect_err(&format!("{ty} {given}"));
+        assert_eq!(errors[0].code(), Some("BAD_USER_INPUT"));
+        assert!(errors[0].message.contains(words), "{ty} {given}: {}", errors[0].message);
+        assert_eq!(errors[0].locations[0].column, 7);
+    }
+}
+
+#[tokio::test]
+async fn introspection_tells_the_schema() {
+    let supergraph = schema(
+        "extend schema @link(url: \"https://specs.apollo.dev/federation/v2.5\", import: [\"@key\", \"@inaccessible\"])
+        \"The root.\" type Query { node(\"Which.\" id: ID! = \"a\\\"b\", old: Int @deprecated): Node  gone: Int @deprecated(reason: \"why\")  hidden: Int @inaccessible }
+        interface Node { id: ID! } type User implements Node @key(fields: \"id\") { id: ID! tags: [String!]! colors: Color by(by: By): Any }
+        union Any2 = User
+        enum Color { RED GREEN @deprecated }
+        scalar Any @specifiedBy(url: \"https://example.com\")
+        input By @oneOf { id: ID  name: String = \"x\" }",
+    );
+    let ask = async |query: &str| {
+        let answer = answer(&supergraph, query, json!({ "no": false, "name": "User" })).await;
+        assert!(answer.get("errors").is_none(), "{answer}");
+        answer["data"].clone()
+    };
+
+    let data = ask("{ __schema { queryType { name description } mutationType { name } } __typename }").await;
+    let expected = json!({ "__schema": { "queryType": { "name": "Query", "description": "The root." }, "mutationType": null }, "__typename": "Query" });
+    assert_eq!(data, expected);
+
+    let data = ask("{ __type(name: \"Query\") { kind fields { name args { name defaultValue description } } } }").await;
+    assert_eq!(
+        data["__type"],
+        json!({ "kind": "OBJECT", "fields": [
+            { "name": "node", "args": [{ "name": "id", "defaultValue": "\"a\\\"b\"", "description": "Which." }] },
+        ] })
+    );
+    let data = ask("{ __type(name: \"Query\") { fields(includeDeprecated: true) { name isDeprecated deprecationReason args(includeDeprecated: true) { name } } } }").await;
+    assert_eq!(
+        data["__type"]["fields"],
+        json!([
+            { "name": "gone", "isDeprecated": true, "deprecationReason": "why", "args": [] },
+            { "name": "node", "isDeprecated": false, "deprecationReason": null, "args": [{ "name": "id" }, { "name": "old" }] },
+        ])
+    );
+
+    let data = ask("query($no: Boolean!, $name: String!) { user: __type(name: $name) { ...T kind @include(if: $no) interfaces { name }
+            fields { type { kind ofType { kind ofType { kind ofType { name __typename } } } } } }
+        nobody: __type(name: \"Nobody\") { name } node: __type(name: \"Node\") { kind possibleTypes { name } } }
+        fragment T on __Type { name isOneOf }").await;
+    assert_eq!(data["user"]["name"], "User");
+    assert!(data["user"].get("kind").is_none());
+    assert_eq!(data["user"]["interfaces"], json!([{ "name": "Node" }]));
+    let tags = &data["user"]["fields"][3]["type"];
+    let list = json!({ "kind": "LIST", "ofType": { "kind": "NON_NULL", "ofType": { "name": "String", "__typename": "__Type" } } });
+    assert_eq!(tags, &json!({ "kind": "NON_NULL", "ofType": list }));
+    assert_eq!(data["nobody"], Value::Null);
+    assert_eq!(data["node"], json!({ "kind": "INTERFACE", "possibleTypes": [{ "name": "User" }] }));
+
+    let data = ask("{ any: __type(name: \"Any\") { kind specifiedByURL fields { name } } by: __type(name: \"By\") { isOneOf inputFields { name defaultValue } } color: __type(name: \"Color\") { enumValues { name } all: enumValues(includeDeprecated: true) { name deprecationReason } } }").await;
+    assert_eq!(data["any"], json!({ "kind": "SCALAR", "specifiedByURL": "https://example.com", "fields": null }));
+    assert_eq!(data["by"]["isOneOf"], true);
+    assert_eq!(data["by"]["inputFields"][1], json!({ "name": "name", "defaultValue": "\"x\"" }));
+    assert_eq!(data["color"]["enumValues"], json!([{ "name": "RED" }]));
+    assert_eq!(data["color"]["all"][0], json!({ "name": "GREEN", "deprecationReason": "No longer supported" }));
+
+    let data =
+        ask("{ __schema { directives { name isRepeatable locations args { name type { kind } } } types { name } } }")
+            .await;
+    let directives = data["__schema"]["directives"].as_array().unwrap();
+    let names: Vec<_> = directives.iter().map(|directive| directive["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["include", "skip", "deprecated", "specifiedBy", "oneOf"]);
+    assert_eq!(directives[0]["locations"], json!(["FIELD", "FRAGMENT_SPREAD", "INLINE_FRAGMENT"]));
+    let types: Vec<_> =
+        data["__schema"]["types"].as_array().unwrap().iter().map(|ty| ty["name"].as_str().unwrap()).collect();
+    assert!(
+        ["Query", "User", "Int", "__Schema", "__DirectiveLocation"].iter().all(|name| types.contains(name)),
+        "{types:?}"
+    );
+    assert!(types.iter().all(|name| !name.starts_with("join__") && !name.starts_with("link__")), "{types:?}");
+}
+
+#[tokio::test]
+async fn introspection_and_data_share_an_answer_in_the_clients_order() {
+    let federation = Federation::start(By::Call).await;
+    let data = federation
+        .data(
+            "{ kind: __typename warehouses ...R me { name } } fragment R on Query { __type(name: \"User\") { name } }",
+        )
+        .await;
+    assert_eq!(data, r#"{"kind":"Query","warehouses":1,"__type":{"name":"User"},"me":{"name":"Ada"}}"#);
+    // Nothing is fetched for what the router knows.
+    let calls = federation.desks.values().map(|desk| desk.calls()).sum::<usize>();
+    assert_eq!(federation.data("{ __typename }").await, r#"{"__typename":"Query"}"#);
+    assert_eq!(federation.desks.values().map(|desk| desk.calls()).sum::<usize>(), calls);
+}
+
+#[tokio::test]
+async fn skipped_fields_are_not_fetched() {
+    let federation = Federation::start(By::Call).await;
+    let query = "query($yes: Boolean!, $no: Boolean = false) {
+        me { name @skip(if: $yes) ... @include(if: $yes) { id } ...U @include(if: $no) }
+        products(ids: [\"p1\"]) @skip(if: $yes) { name }
+        reviews @include(if: $no) { id } warehouses @skip(if: true)
+    } fragment U on User { username }";
+    let ask =
+        async |variables: Value| String::from_utf8(federation.run_with(query, variables).await.body.to_vec()).unwrap();
+    assert_eq!(ask(json!({ "yes": true })).await, r#"{"data":{"me":{"id":"u1"}}}"#);
+    assert_eq!(federation.desk("products").calls() + federation.desk("reviews").calls(), 0);
+    assert_eq!(
+        ask(json!({ "yes": false, "no": true })).await,
+        r#"{"data":{"me":{"name":"Ada","username":"ada"},"products":[{"name":"Table"}],"reviews":[{"id":"r1"},{"id":"r2"},{"id":"r3"},{"id":"r4"}]}}"#
+    );
+}
+
+// Authorisation.
+
+#[TypeDirective(location = "FieldDefinition", location = "Object")]
+fn authenticated() {}
+
+#[TypeDirective(location = "FieldDefinition")]
+fn policy(policies: Vec<Vec<String>>) {}
+
+#[derive(SimpleObject)]
+#[graphql(complex)]
+struct Person {
+    id: i32,
+    name: String,
+    #[graphql(directive = authenticated::apply())]
+    phone: Option<String>,
+    #[graphql(requires_scopes = "admin", requires_scopes = "staff mail")]
+    email: String,
+    #[graphql(directive = policy::apply(vec![vec!["auditor".into()]]))]
+    salary: Option<i32>,
+}
+
+#[ComplexObject]
+impl Person {
+    async fn friends(&self) -> Vec<Option<Person>> {
+        vec![Some(person(2)), Some(person(3))]
+    }
+}
+
+fn person(id: i32) -> Person {
+    Person { id, name: format!("n{id}"), phone: Some("p".into()), email: "e".into(), salary: Some(id) }
+}
+
+#[derive(SimpleObject)]
+#[graphql(directive = authenticated::apply())]
+struct Note {
+    id: i32,
+    text: String,
+}
+
+#[derive(SimpleObject)]
+struct Page {
+    id: i32,
+    text: String,
+}
+
+#[derive(Interface)]
+#[graphql(field(name = "id", ty = "&i32"))]
+enum Entry {
+    Note(Note),
+    Page(Page),
+}
+
+#[derive(Union)]
+enum Sheet {
+    Note(Note),
+    Page(Page),
+}
+
+type Asked = Arc<Mutex<Vec<String>>>;
+
+struct Query;
+
+#[Object]
+impl Query {
+    async fn person(&self) -> Option<Person> {
+        Some(person(1))
+    }
+
+    async fn people(&self) -> Vec<Option<Person>> {
+        vec![Some(person(1)), Some(person(2))]
+    }
+
+    async fn note(&self) -> Option<Note> {
+        Some(Note { id: 1, text: "n".into() })
+    }
+
+    async fn entry(&self) -> Option<Entry> {
+        Some(Entry::Page(Page { id: 2, text: "p".into() }))
+    }
+
+    async fn sheets(&self) -> Vec<Option<Sheet>> {
+        vec![Some(Sheet::Note(Note { id: 1, text: "n".into() })), Some(Sheet::Page(Page { id: 2, text: "p".into() }))]
+    }
+}
+
+struct Guarded {
+    supergraph: Arc<Supergraph>,
+    asked: Asked,
+}
+
+impl Guarded {
+    fn new() -> Self {
+        let schema = Schema::new(Query, EmptyMutation, EmptySubscription);
+        let sdl = schema.sdl_with_options(SDLExportOptions::new().federation());
+        let asked = Asked::default();
+        let journal = asked.clone();
+        let execute = move |body: String| async move {
+            journal.lock().unwrap().push(body.clone());
+            let request: async_graphql::Request = serde_json::from_str(&body).unwrap();
+            axum::Json(schema.execute(request).await)
+        };
+        let routes = axum::Router::new().route("/graphql", axum::routing::post(execute));
+        let subgraph = Subgraph::new("people", "http://people", Transport::Local(routes), &Config::default()).unwrap();
+        let sdl = compose(&[SubgraphSdl { name: "people".into(), url: "http://people".into(), sdl }]).unwrap();
+        Self { supergraph: Arc::new(Supergraph::new(sdl, [Arc::new(subgraph)]).unwrap()), asked }
+    }
+
+    async fn ask(&self, query: &str, claims: Option<&Claims>, variables: Value) -> Value {
+        let prepared = operation::prepare(&self.supergraph, &Limits::default(), &request(query), claims).await;
+        let operation = prepared.unwrap_or_else(|errors| panic!("{errors:#?}"));
+        let variables = operation::coerce(&operation, variables.as_object()).unwrap();
+        let answer = execute::run(&self.supergraph, &operation, &variables, &RequestContext::default(), soon()).await;
+        serde_json::from_slice(&answer.body).unwrap()
+    }
+
+    fn asked(&self, field: &str) -> bool {
+        self.asked.lock().unwrap().iter().any(|body| body.contains(field))
+    }
+}
+
+fn claims(scope: &str, roles: &[&str]) -> Claims {
+    Claims {
+        sub: "u".into(),
+        sid: "s".into(),
+        roles: roles.iter().map(|role| (*role).to_owned()).collect(),
+        scope: scope.into(),
+        iat: 0,
+        exp: 0,
+        iss: String::new(),
+        aud: String::new(),
+    }
+}
+
+/// Codes and paths of the errors.
+fn errors(answer: &Value) -> Vec<(String, String)> {
+    let errors = answer["errors"].as_array().cloned().unwrap_or_default();
+    errors
+        .iter()
+        .map(|error| (error["extensions"]["code"].as_str().unwrap().into(), error["path"].to_string()))
+        .collect()
+}
+
+fn one(code: &str, path: &str) -> Vec<(String, String)> {
+    vec![(code.into(), path.into())]
+}
+
+#[tokio::test]
+async fn fields_that_need_a_token_are_null_without_one() {
+    let guarded = Guarded::new();
+    let query = "{ person { name phone } }";
+    let answer = guarded.ask(query, None, json!({})).await;
+    assert_eq!(answer["data"], json!({ "person": { "name": "n1", "phone": null } }));
+    assert_eq!(errors(&answer), one("UNAUTHENTICATED", r#"["person","phone"]"#));
+    assert!(!guarded.asked("phone"));
+    let answer = guarded.ask(query, Some(&claims("", &[])), json!({})).await;
+    assert_eq!(answer, json!({ "data": { "person": { "name": "n1", "phone": "p" } } }));
+}
+
+#[tokio::test]
+async fn scopes_are_alternatives_of_combinations() {
+    let guarded = Guarded::new();
+    let query = "{ person { name email } }";
+    for scope in ["admin", "mail staff", "x admin"] {
+        let answer = guarded.ask(query, Some(&claims(scope, &[])), json!({})).await;
+        assert_eq!(answer, json!({ "data": { "person": { "name": "n1", "email": "e" } } }), "{scope}");
+    }
+    guarded.asked.lock().unwrap().clear();
+    for scope in ["", "staff", "mail", "administrator"] {
+        let answer = guarded.ask(query, Some(&claims(scope, &[])), json!({})).await;
+        // A field that must not be null takes its object with it.
+        assert_eq!(answer["data"], json!({ "person": null }), "{scope}");
+        assert_eq!(errors(&answer), one("FORBIDDEN", r#"["person","email"]"#));
+    }
+    assert!(!guarded.asked("email"));
+}
+
+#[tokio::test]
+async fn policies_are_roles() {
+    let guarded = Guarded::new();
+    let query = "{ person { salary } }";
+    let answer = guarded.ask(query, Some(&claims("admin", &["auditor"])), json!({})).await;
+    assert_eq!(answer, json!({ "data": { "person": { "salary": 1 } } }));
+    let answer = guarded.ask(query, Some(&claims("auditor", &["admin"])), json!({})).await;
+    assert_eq!(answer["data"], json!({ "person": { "salary": null } }));
+    assert_eq!(errors(&answer), one("FORBIDDEN", r#"["person","salary"]"#));
+}
+
+#[tokio::test]
+async fn a_denied_field_in_a_list_is_denied_once() {
+    let guarded = Guarded::new();
+    let answer = guarded.ask("{ people { friends { phone } id } }", None, json!({})).await;
+    let person = |id| json!({ "friends": [{ "phone": null }, { "phone": null }], "id": id });
+    assert_eq!(answer["data"], json!({ "people": [person(1), person(2)] }));
+    assert_eq!(errors(&answer), one("UNAUTHENTICATED", r#"["people","friends","phone"]"#));
+    let answer = guarded.ask("{ people { email } }", None, json!({})).await;
+    assert_eq!(answer["data"], json!({ "people": [null, null] }));
+}
+
+#[tokio::test]
+async fn types_close_the_fields_that_return_them() {
+    let guarded = Guarded::new();
+    let answer = guarded.ask("{ note { text } person { id } }", None, json!({})).await;
+    assert_eq!(answer["data"], json!({ "note": null, "person": { "id": 1 } }));
+    assert_eq!(errors(&answer), one("UNAUTHENTICATED", r#"["note"]"#));
+    assert!(!guarded.asked("note"));
+
+    // What one implementation closes is closed on the interface.
+    let answer = guarded.ask("{ entry { id } }", None, json!({})).await;
+    assert_eq!(answer["data"], json!({ "entry": null }));
+    let answer = guarded.ask("{ entry { id } }", Some(&claims("", &[])), json!({})).await;
+    assert_eq!(answer, json!({ "data": { "entry": { "id": 2 } } }));
+}
+
+#[tokio::test]
+async fn members_of_a_union_are_closed_one_by_one() {
+    let guarded = Guarded::new();
+    let query = "{ sheets { __typename ... on Page { text } } }";
+    let open = json!([{ "__typename": "Note" }, { "__typename": "Page", "text": "p" }]);
+    let answer = guarded.ask(query, None, json!({})).await;
+    assert_eq!(answer, json!({ "data": { "sheets": open } }));
+    let answer = guarded.ask("{ sheets { ... on Note { text } ... on Page { text } } }", None, json!({})).await;
+    assert_eq!(answer["data"], json!({ "sheets": [null, { "text": "p" }] }));
+    assert_eq!(errors(&answer), one("UNAUTHENTICATED", r#"["sheets","text"]"#));
+}
+
+#[tokio::test]
+async fn what_is_skipped_is_not_denied() {
+    let guarded = Guarded::new();
+    let query =
+        "query($mine: Boolean!) { person { name phone @include(if: $mine) ... @include(if: $mine) { p: phone } } }";
+    let answer = guarded.ask(query, None, json!({ "mine": false })).await;
+    assert_eq!(answer, json!({ "data": { "person": { "name": "n1" } } }));
+    let answer = guarded.ask(query, None, json!({ "mine": true })).await;
+    assert_eq!(answer["data"], json!({ "person": { "name": "n1", "phone": null, "p": null } }));
+    assert_eq!(errors(&answer).len(), 2);
+}
+
+#[tokio::test]
+async fn callers_with_the_same_rights_share_a_plan() {
+    let guarded = Guarded::new();
+    let prepare = async |query: &str, claims: Option<&Claims>| {
+        operation::prepare(&guarded.supergraph, &Limits::default(), &request(query), claims).await.unwrap()
+    };
+    let (admin, staff) = (claims("admin", &[]), claims("staff other", &["auditor"]));
+    let query = "{ person { email } }";
+    assert!(!Arc::ptr_eq(&prepare(query, Some(&admin)).await, &prepare(query, Some(&staff)).await));
+    assert!(!Arc::ptr_eq(&prepare(query, Some(&staff)).await, &prepare(query, None).await));
+    assert!(Arc::ptr_eq(&prepare(query, Some(&staff)).await, &prepare(query, Some(&claims("", &[]))).await));
+    let open = "{ person { name } }";
+    assert!(Arc::ptr_eq(&prepare(open, Some(&staff)).await, &prepare(open, None).await));
+}
