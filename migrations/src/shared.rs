@@ -30,9 +30,7 @@ pub async fn create_inbox(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
                 .to_owned(),
         )
         .await?;
-    manager
-        .create_index(Index::create().name("inbox_received_at").table("inbox").col("received_at").to_owned())
-        .await
+    manager.create_index(Index::create().name("inbox_received_at").table("inbox").col("received_at").to_owned()).await
 }
 
 /// `lease`: what only one replica may do at a time, and which one does it until when.

@@ -30,12 +30,10 @@ struct Dist;
 ///
 /// The page sends GraphQL to `/graphql` (HTTP and WebSocket) and links to `/mail`, all on the same origin.
 pub fn routes() -> Router {
-    Router::new()
-        .route("/", get(async |headers: HeaderMap| respond("index.html", &headers)))
-        .route(
-            "/playground/{*path}",
-            get(async |Path(path): Path<String>, headers: HeaderMap| respond(&path, &headers)),
-        )
+    Router::new().route("/", get(async |headers: HeaderMap| respond("index.html", &headers))).route(
+        "/playground/{*path}",
+        get(async |Path(path): Path<String>, headers: HeaderMap| respond(&path, &headers)),
+    )
 }
 
 /// The file at `path` of the bundle, or 404.
@@ -61,26 +59,16 @@ fn respond(path: &str, request: &HeaderMap) -> Response {
 }
 
 fn headers(path: &str, sha256: &[u8; 32]) -> [(HeaderName, String); 7] {
-    let etag = sha256[..16]
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect::<String>();
+    let etag = sha256[..16].iter().map(|byte| format!("{byte:02x}")).collect::<String>();
     let content_type = mime_guess::from_path(path).first_or_octet_stream();
-    let cache_control = if path.starts_with(HASHED) {
-        "public, max-age=31536000, immutable"
-    } else {
-        "no-cache"
-    };
+    let cache_control = if path.starts_with(HASHED) { "public, max-age=31536000, immutable" } else { "no-cache" };
     [
         // Weak: the same for both encodings.
         (header::ETAG, format!("W/\"{etag}\"")),
         (header::CONTENT_TYPE, content_type.to_string()),
         (header::CACHE_CONTROL, cache_control.to_owned()),
         (header::VARY, "accept-encoding".to_owned()),
-        (
-            header::CONTENT_SECURITY_POLICY,
-            CONTENT_SECURITY_POLICY.trim_end().to_owned(),
-        ),
+        (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY.trim_end().to_owned()),
         (header::REFERRER_POLICY, "no-referrer".to_owned()),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff".to_owned()),
     ]
@@ -88,10 +76,7 @@ fn headers(path: &str, sha256: &[u8; 32]) -> [(HeaderName, String); 7] {
 
 /// Whether a comma-separated request header has `element` without a weight of zero.
 fn names(request: &HeaderMap, header: HeaderName, element: &str) -> bool {
-    let values = request
-        .get_all(header)
-        .into_iter()
-        .filter_map(|value| value.to_str().ok());
+    let values = request.get_all(header).into_iter().filter_map(|value| value.to_str().ok());
     values.flat_map(|value| value.split(',')).any(|candidate| {
         let (name, weight) = candidate.split_once(';').unwrap_or((candidate, ""));
         name.trim() == element && !matches!(weight.trim(), "q=0" | "q=0.0" | "q=0.00" | "q=0.000")
@@ -128,9 +113,7 @@ mod tests {
     /// The path of the script that the page loads.
     async fn script() -> String {
         let page = String::from_utf8(body(get("/", &[]).await).await).unwrap();
-        let path = page
-            .split('"')
-            .find(|part| part.starts_with("/playground/assets/") && part.ends_with(".js"));
+        let path = page.split('"').find(|part| part.starts_with("/playground/assets/") && part.ends_with(".js"));
         path.expect("the page loads a script").to_owned()
     }
 
@@ -162,10 +145,7 @@ mod tests {
         let path = script().await;
         let compressed = get(&path, &[(header::ACCEPT_ENCODING, "br;q=1.0, gzip;q=0.8")]).await;
         assert_eq!(compressed.headers()[header::CONTENT_TYPE], "text/javascript");
-        assert_eq!(
-            compressed.headers()[header::CACHE_CONTROL],
-            "public, max-age=31536000, immutable"
-        );
+        assert_eq!(compressed.headers()[header::CACHE_CONTROL], "public, max-age=31536000, immutable");
         assert_eq!(compressed.headers()[header::CONTENT_ENCODING], "gzip");
         assert_eq!(compressed.headers()[header::VARY], "accept-encoding");
 
@@ -179,12 +159,7 @@ mod tests {
 
     #[tokio::test]
     async fn unknown_and_outside_paths_are_not_found() {
-        for path in [
-            "/playground/absent.js",
-            "/playground/../Cargo.toml",
-            "/playground/%2e%2e/Cargo.toml",
-            "/other",
-        ] {
+        for path in ["/playground/absent.js", "/playground/../Cargo.toml", "/playground/%2e%2e/Cargo.toml", "/other"] {
             assert_eq!(get(path, &[]).await.status(), StatusCode::NOT_FOUND, "{path}");
         }
     }

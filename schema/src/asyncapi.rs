@@ -34,10 +34,7 @@ impl Document {
                 }
             }),
         );
-        let channel = self
-            .channels
-            .entry(E::TOPIC)
-            .or_insert_with(|| json!({ "address": E::TOPIC, "messages": {} }));
+        let channel = self.channels.entry(E::TOPIC).or_insert_with(|| json!({ "address": E::TOPIC, "messages": {} }));
         channel["messages"][&name] = json!({ "$ref": format!("#/components/messages/{name}") });
         let escaped = E::TOPIC.replace('/', "~1");
         self.operations.insert(

@@ -13,10 +13,7 @@ pub struct Revocations {
 
 impl Default for Revocations {
     fn default() -> Self {
-        Self {
-            until: DashMap::new(),
-            changed: watch::Sender::new(()),
-        }
+        Self { until: DashMap::new(), changed: watch::Sender::new(()) }
     }
 }
 
@@ -66,10 +63,7 @@ mod tests {
         revocations.revoke("s2", later);
         assert!(!waiter.is_finished());
         revocations.revoke("s1", later);
-        tokio::time::timeout(Duration::from_secs(5), waiter)
-            .await
-            .unwrap()
-            .unwrap();
+        tokio::time::timeout(Duration::from_secs(5), waiter).await.unwrap().unwrap();
         revocations.prune(later + Duration::from_secs(1));
         assert!(!revocations.is_revoked("s1"));
     }

@@ -40,12 +40,7 @@ pub struct Config {
 
 impl Default for Config {
     fn default() -> Self {
-        Self {
-            issuer: "hansa".into(),
-            audience: "hansa".into(),
-            algorithms: vec![Algorithm::EdDSA],
-            leeway_seconds: 5,
-        }
+        Self { issuer: "hansa".into(), audience: "hansa".into(), algorithms: vec![Algorithm::EdDSA], leeway_seconds: 5 }
     }
 }
 
@@ -66,9 +61,7 @@ pub struct Verifier {
 
 impl std::fmt::Debug for Verifier {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Verifier")
-            .field("config", &self.config)
-            .finish_non_exhaustive()
+        f.debug_struct("Verifier").field("config", &self.config).finish_non_exhaustive()
     }
 }
 
@@ -78,15 +71,9 @@ impl Verifier {
         Self {
             config,
             fetch,
-            keys: ArcSwap::from_pointee(Keys {
-                by_id: HashMap::new(),
-                fetched: None,
-            }),
+            keys: ArcSwap::from_pointee(Keys { by_id: HashMap::new(), fetched: None }),
             fetching: Mutex::new(None),
-            verified: moka::future::Cache::builder()
-                .max_capacity(CACHED_TOKENS)
-                .time_to_live(MAX_KEY_AGE)
-                .build(),
+            verified: moka::future::Cache::builder().max_capacity(CACHED_TOKENS).time_to_live(MAX_KEY_AGE).build(),
             revocations,
         }
     }
@@ -139,12 +126,12 @@ impl Verifier {
         validation.set_issuer(&[&self.config.issuer]);
         validation.set_audience(&[&self.config.audience]);
         validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
-        jsonwebtoken::decode::<Claims>(token, &key, &validation)
-            .map(|data| data.claims)
-            .map_err(|error| match error.kind() {
+        jsonwebtoken::decode::<Claims>(token, &key, &validation).map(|data| data.claims).map_err(|error| {
+            match error.kind() {
                 ErrorKind::ExpiredSignature => Error::Expired,
                 _ => Error::Invalid,
-            })
+            }
+        })
     }
 
     async fn key(&self, kid: &str) -> Result<DecodingKey, Error> {
@@ -165,25 +152,16 @@ impl Verifier {
     async fn refresh(&self) -> Result<(), ()> {
         let mut last = self.fetching.lock().await;
         if last.is_some_and(|at| at.elapsed() < MIN_FETCH_INTERVAL) {
-            return if self.keys.load().fetched.is_some() {
-                Ok(())
-            } else {
-                Err(())
-            };
+            return if self.keys.load().fetched.is_some() { Ok(()) } else { Err(()) };
         }
         *last = Some(Instant::now());
-        let set = (self.fetch)()
-            .await
-            .map_err(|error| tracing::warn!(%error, "signing keys could not be fetched"))?;
+        let set = (self.fetch)().await.map_err(|error| tracing::warn!(%error, "signing keys could not be fetched"))?;
         let by_id = set
             .keys
             .iter()
             .filter_map(|jwk| Some((jwk.common.key_id.clone()?, DecodingKey::from_jwk(jwk).ok()?)))
             .collect();
-        self.keys.store(Arc::new(Keys {
-            by_id,
-            fetched: Some(Instant::now()),
-        }));
+        self.keys.store(Arc::new(Keys { by_id, fetched: Some(Instant::now()) }));
         Ok(())
     }
 }
