@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 /// More errors than this tell a client nothing new.
-const MOST: usize = 1000;
+pub(super) const MOST: usize = 1000;
 
 /// An error and the places that it concerns.
 #[derive(Clone, Debug)]

@@ -1,7 +1,7 @@
 //! Tells the client what went wrong with a fetch: subgraphs' errors with the paths of the client's own answer.
 
 use super::asked::{Asked, Spot};
-use super::failure::{Failure, Failures, Place, Reported};
+use super::failure::{Failure, Failures, MOST, Place, Reported};
 use super::path::{Element, Path, to_json};
 use super::plan::{Entities, Fetch, Rename, Target};
 use super::projection::{Projection, Selection};
@@ -34,6 +34,7 @@ impl Report<'_, '_> {
 
     /// Reports the errors that a subgraph gave along with `answer`.
     pub(super) fn errors(mut self, errors: &[Reported], answer: &Value<'_>) {
+        let errors = &errors[..errors.len().min(MOST)];
         for (nth, reported) in errors.iter().enumerate() {
             let path = reported.path.as_deref().unwrap_or_default();
             let paths = match &self.fetch.target {
@@ -41,7 +42,7 @@ impl Report<'_, '_> {
                 Target::Fields { at: None, renames, .. } => vec![rename(path, renames)],
                 Target::Fields { at: Some(at), renames, .. } => {
                     let rest = rename(path, renames);
-                    let spots = self.asked.iter().flat_map(Asked::spots);
+                    let spots = self.asked.iter().flat_map(Asked::spots).take(MOST);
                     spots.map(|spot| below(std::slice::from_ref(at), spot, self.data, &rest)).collect()
                 }
                 Target::Entities(all) => {
@@ -73,7 +74,7 @@ impl Report<'_, '_> {
     /// The paths of an error in the entity at this index of the answer.
     fn entity(&self, entities: &Entities, asked: &Asked, index: usize, rest: &[Json]) -> Vec<Vec<Json>> {
         let rest = rename(rest, &entities.renames);
-        let spots = asked.spots().filter(|spot| spot.entity == index);
+        let spots = asked.spots().filter(|spot| spot.entity == index).take(MOST);
         spots.map(|spot| below(&entities.at, spot, self.data, &rest)).collect()
     }
 
