@@ -1,6 +1,6 @@
 //! The command line.
 
-use crate::{admin, config::Config, contract, process, registry, telemetry};
+use crate::{admin, config::Config, contract, health, process, registry, telemetry};
 use clap::{Args, Parser, Subcommand};
 use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
 
@@ -147,7 +147,7 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
             admin::create(&load(&place)?, &username, &email).await?;
         }
         Command::Config { place } => println!("{}", load(&place)?.redacted()?),
-        Command::Health { url } => return process::health(&url).await,
+        Command::Health { url } => return health::ask(&url).await,
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -4,9 +4,11 @@
 
 mod admin;
 mod cli;
+mod composition;
 mod config;
 mod contract;
 mod demo;
+mod health;
 mod identity;
 mod process;
 mod registry;
