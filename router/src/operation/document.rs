@@ -28,6 +28,10 @@ pub(super) fn parse(text: &str, limits: &limits::Operation) -> Result<query::Doc
 
 /// Checks a document against the schema that clients see (GraphQL spec, "Validation").
 pub(super) fn validate(api: &ApiSchema, document: &query::Document) -> Result<(), Vec<GraphQLError>> {
+    let missing: Vec<_> = operations(document).filter_map(|operation| missing_root(api, operation)).collect();
+    if !missing.is_empty() {
+        return Err(missing);
+    }
     let mut errors = validate_document(&api.document, document, &default_rules_validation_plan());
     errors.truncate(100);
     if errors.is_empty() {
@@ -41,6 +45,21 @@ pub(super) fn validate(api: &ApiSchema, document: &query::Document) -> Result<()
             reported
         })
         .collect())
+}
+
+/// The error of an operation of a kind that the schema does not have; the validation rules take the root for given.
+fn missing_root(api: &ApiSchema, operation: &query::OperationDefinition) -> Option<GraphQLError> {
+    let (kind, position) = match operation {
+        query::OperationDefinition::Mutation(mutation) if api.document.mutation_type().is_none() => {
+            ("mutation", mutation.position)
+        }
+        query::OperationDefinition::Subscription(subscription) if api.document.subscription_type().is_none() => {
+            ("subscription", subscription.position)
+        }
+        _ => return None,
+    };
+    let message = format!("The schema has no {kind}s.");
+    Some(located(GraphQLError::new(Code::GraphqlValidationFailed, message), position))
 }
 
 /// The operation that `operationName` chooses (GraphQL spec, "GetOperation").

@@ -12,14 +12,36 @@ use std::collections::HashMap;
 /// the answer (graphql-js, `MaxIntrospectionDepthRule`).
 const MAX_INTROSPECTION_LISTS: usize = 3;
 
+/// How deep selections may nest, each fragment counted as a level: the stages that follow recurse over them, and an
+/// overflow of the stack cannot be caught.
+const MAX_NESTING: usize = 128;
+
+/// How many times the limit on fields all operations and fragments of a document may have together.
+const DEFINITIONS: usize = 4;
+
 /// Checks every operation of a document. Made for documents that are not validated yet.
 pub(super) fn check(document: &query::Document, limits: &limits::Operation) -> Result<(), Vec<GraphQLError>> {
     let fragments = document::fragments(document).map(|fragment| (fragment.name.as_str(), fragment)).collect();
-    let mut measuring = Measuring { fragments, known: HashMap::new() };
+    let mut measuring = Measuring { fragments, known: HashMap::new(), nesting: 0, too_nested: false };
     let mut errors = Vec::new();
+    let mut fields: usize = 0;
     for operation in document::operations(document) {
         let size = measuring.selections(operation.selection_set());
+        fields = fields.saturating_add(size.fields);
         errors.extend(size.exceeded(limits));
+    }
+    // Validation and normalisation look at unused definitions too, and write fragments out in fragments.
+    for fragment in document::fragments(document) {
+        fields = fields.saturating_add(measuring.fragment(&fragment.name).fields);
+    }
+    let most = limits.max_fields.saturating_mul(DEFINITIONS);
+    if errors.is_empty() && fields > most {
+        let message = format!("The document's operations and fragments have more than {most} fields together.");
+        errors.push(GraphQLError::new(Code::OperationTooComplex, message));
+    }
+    if measuring.too_nested {
+        let message = format!("The document nests fields and fragments deeper than {MAX_NESTING} levels.");
+        errors.push(GraphQLError::new(Code::OperationTooComplex, message));
     }
     if errors.is_empty() { Ok(()) } else { Err(errors) }
 }
@@ -37,6 +59,8 @@ struct Size {
     /// The lists that nest in its introspections.
     introspection_lists: usize,
     introspection: Option<Pos>,
+    /// The levels of fields and fragments.
+    nesting: usize,
 }
 
 impl Size {
@@ -49,6 +73,7 @@ impl Size {
             lists: self.lists.max(other.lists),
             introspection_lists: self.introspection_lists.max(other.introspection_lists),
             introspection: self.introspection.or(other.introspection),
+            nesting: self.nesting.max(other.nesting),
         }
     }
 
@@ -63,6 +88,7 @@ impl Size {
             lists: inside.lists + usize::from(is_list),
             introspection_lists: if is_introspection { inside.lists } else { inside.introspection_lists },
             introspection: is_introspection.then_some(field.position).or(inside.introspection),
+            nesting: inside.nesting,
         }
     }
 
@@ -89,10 +115,26 @@ struct Measuring<'d> {
     fragments: HashMap<&'d str, &'d query::FragmentDefinition>,
     /// The fragments measured so far. One that is being measured has size 0: a cycle is left to validation to refuse.
     known: HashMap<&'d str, Size>,
+    nesting: usize,
+    too_nested: bool,
 }
 
 impl<'d> Measuring<'d> {
     fn selections(&mut self, selections: &'d query::SelectionSet) -> Size {
+        if self.nesting >= MAX_NESTING {
+            self.too_nested = true;
+            return Size::default();
+        }
+        self.nesting += 1;
+        let mut size = self.items(selections);
+        self.nesting -= 1;
+        size.nesting += 1;
+        // Parts of it may have been measured before, elsewhere.
+        self.too_nested |= size.nesting > MAX_NESTING;
+        size
+    }
+
+    fn items(&mut self, selections: &'d query::SelectionSet) -> Size {
         selections.items.iter().fold(Size::default(), |size, selection| {
             size.and(match selection {
                 Selection::Field(field) => {

@@ -3,6 +3,7 @@
 mod authorization;
 mod cache;
 mod document;
+mod expansion;
 mod introspection;
 mod measure;
 mod variables;
@@ -33,6 +34,9 @@ use std::time::Duration;
 
 /// How long planning one operation may take.
 const PLANNING_LIMIT: Duration = Duration::from_secs(5);
+
+/// How many times the limit on fields an operation may have when its fragments are written out for every type.
+const EXPANSION: usize = 10;
 
 /// All that is known of one operation. Prepared once, then cached as long as its supergraph lives.
 pub struct Operation {
@@ -123,6 +127,8 @@ impl Blueprint {
         document::validate(&supergraph.api, &document)?;
         let operation = document::choose(&document, name).map_err(|error| vec![error])?;
         let schema = &supergraph.planner.supergraph;
+        let most = limits.max_fields.saturating_mul(EXPANSION);
+        expansion::check(schema, &document, operation, most).map_err(|error| vec![error])?;
 
         let normalized = normalize(supergraph, &document, name)?;
         Ok(Self {

@@ -555,3 +555,113 @@ async fn callers_with_the_same_rights_share_a_plan() {
     let open = "{ person { name } }";
     assert!(Arc::ptr_eq(&prepare(open, Some(&staff)).await, &prepare(open, None).await));
 }
+
+#[tokio::test]
+async fn nothing_that_a_client_sends_is_an_internal_error() {
+    let supergraph = schema(
+        "type Query { a(i: Int, f: Float, s: String, any: Any): Int q: Query n: Node u: U }
+        interface Node { id: ID } type A implements Node { id: ID x: Int a: A } type B implements Node { id: ID x: String n: Node }
+        union U = A | B scalar Any",
+    );
+    let chain = |length: usize, spread: &str| {
+        let links =
+            (0..length).map(|i| format!("fragment F{i} on {} {{ ...F{} {spread} }}", ["Node", "A"][i % 2], i + 1));
+        let last = format!("fragment F{length} on Node {{ id }}");
+        format!("query($v: Boolean!) {{ a @skip(if: $v) n {{ ...F0 }} }} {} {last}", links.collect::<String>())
+    };
+    let (plain, conditional, short) = (chain(900, ""), chain(600, "@include(if: $v)"), chain(120, "@include(if: $v)"));
+    let backwards = {
+        let links = (0..900).rev().map(|i| format!("fragment F{i} on Node {{ ...F{} }}", i + 1));
+        format!("fragment F900 on Node {{ id }} {} {{ n {{ ...F0 }} }}", links.collect::<String>())
+    };
+    let unused =
+        format!("{{ a }} {}", (0..900).map(|i| format!("fragment F{i} on A {{ ...F{} }}", i + 1)).collect::<String>());
+    let nested = format!("{{ n {}id{} }}", "{ ... on B { n ".repeat(18), "}}".repeat(18));
+    let documents = [
+        "",
+        "{",
+        "{}",
+        "query",
+        "mutation { a }",
+        "subscription { a }",
+        "type Query { a: Int }",
+        "{ a } type Query { a: Int }",
+        "fragment F on Query { a }",
+        "{ ...F } fragment F on Query { ...F }",
+        "{ ...F fragment F on Query { a } }",
+        "{ ... { a ... { q { ... { a } } } } }",
+        "{ ... @skip(if: true) { a } }",
+        "{ a @skip(if: true) }",
+        "{ n { ... on A @include(if: false) { x } } }",
+        "query($v: Boolean = true) { a @include(if: $v) @skip(if: $v) }",
+        "query($v: Boolean) { a @include(if: $v) }",
+        "{ a @include }",
+        "{ a @include(if: \"x\") }",
+        "{ a @nothing }",
+        "{ a(i: 99999999999999999999999999) }",
+        "{ a(i: 9999999999) }",
+        "{ a(f: 1e999) }",
+        "{ a(any: { a: [1, { b: $x }] }) }",
+        "query($x: Any) { a(any: { a: [1, { b: $x }] }) }",
+        "query($x: [[[Int!]!]!]! = [[[1]]]) { a(any: $x) }",
+        "query($x: Query) { a }",
+        "query($x: Nothing = 1) { a(any: $x) }",
+        "{ a(s: \"\\uD800\") }",
+        "{ a(s: \"\"\"block\"\"\") }",
+        "{ u { ... on A { x } ... on B { x } } }",
+        "{ u { ... on A { x } ... on B { y: x } } }",
+        "{ u { ... on Node { id } ... on Query { a } } }",
+        "{ n { ... on U { __typename } } }",
+        "{ u { __typename } n { __typename } }",
+        "{ q { __schema { queryType { name } } } }",
+        "{ ... { __schema { ... { queryType { ... @include(if: true) { name } } } } } }",
+        "{ __schema }",
+        "{ __type { name } }",
+        "query($n: String!) { __type(name: $n) { name } }",
+        "{ __nothing }",
+        "{ a: __typename a }",
+        "{ __proto__: a }",
+        "query A { a } query A { q { a } }",
+        "{ a } query A { a }",
+        "\u{feff}{ a }",
+        "{ a \0 }",
+        "# only a comment",
+        plain.as_str(),
+        conditional.as_str(),
+        short.as_str(),
+        backwards.as_str(),
+        unused.as_str(),
+        nested.as_str(),
+    ];
+    let mut failures = Vec::new();
+    for document in documents {
+        let Err(errors) = prepare(&supergraph, document).await else { continue };
+        let codes: Vec<_> = errors.iter().filter_map(GraphQLError::code).collect();
+        if codes.contains(&"INTERNAL") || codes.is_empty() {
+            failures.push(format!("{document:.200}"));
+        }
+    }
+    assert!(failures.is_empty(), "{failures:#?}");
+}
+
+#[tokio::test]
+async fn fragments_on_abstract_types_do_not_explode() {
+    let types: String =
+        (0..10).map(|i| format!("type T{i} implements I {{ id: ID next: I u: U x{i}: Int }} ")).collect();
+    let members = (0..10).map(|i| format!("T{i}")).collect::<Vec<_>>().join(" | ");
+    let supergraph = schema(&format!(
+        "type Query {{ u: U i: I }} interface I {{ id: ID next: I u: U }} union U = {members} {types}"
+    ));
+    let nest = |inner: &str, depth: usize| {
+        format!("{{ u {{ {} __typename {} }} }}", format!("... on I {{ {inner} {{ ").repeat(depth), "} }".repeat(depth))
+    };
+    let errors = refused(&supergraph, &Limits::default(), &nest("u", 9)).await;
+    assert!(errors.to_string().contains("of the types its fragments stand for"), "{errors}");
+    for query in [
+        nest("u", 3),
+        "{ i { next { next { next { id ... on T0 { x0 } ... on T1 { x1 next { id } } } } } } }".into(),
+        "{ i { ...F next { ...F next { ...F } } } } fragment F on I { id next { id } u { ... on I { id } } }".into(),
+    ] {
+        assert!(prepare(&supergraph, &query).await.is_ok(), "{query}");
+    }
+}
