@@ -43,10 +43,7 @@ macro_rules! subgraphs {
                 $($package::NAME => {
                     $package::build(&config.subgraphs.$name, deps).await.context(stringify!($name))
                 })*
-                _ => {
-                    let database = hansa_mailer::connect(&config.mailer).await.context("mailer")?;
-                    hansa_mailer::build(&config.mailer, database, deps).context("mailer")
-                }
+                _ => hansa_mailer::build(&config.mailer, deps).await.context("mailer"),
             }
         }
 
@@ -69,7 +66,8 @@ macro_rules! subgraphs {
                 }
             )*
             if is_wanted(hansa_mailer::NAME) {
-                drop(hansa_mailer::connect(&config.mailer).await?);
+                let connection = database::connect(&config.mailer.database).await?;
+                database::migrate::<hansa_migrations::mailer::Migrator>(&connection).await?;
                 tracing::info!(service = hansa_mailer::NAME, "the database is up to date");
             }
             Ok(())

@@ -53,30 +53,30 @@ impl Default for Config {
     }
 }
 
-/// Opens and migrates the mailer's database.
+/// Opens and migrates the database, and builds the mailer on it.
 ///
 /// # Errors
-/// When it cannot be reached or migrated.
-pub async fn connect(config: &Config) -> Result<DatabaseConnection, Error> {
+/// When the database cannot be reached or migrated, or the configuration cannot be used.
+pub async fn build(config: &Config, deps: &Deps) -> Result<Role, Error> {
     let connection = database::connect(&config.database).await?;
     database::migrate::<hansa_migrations::mailer::Migrator>(&connection).await?;
-    Ok(connection)
+    role(config, connection, deps)
 }
 
-/// Builds the mailer on its opened database.
+/// The mailer on its opened and migrated database.
 ///
 /// # Errors
 /// When the configuration cannot be used.
-pub fn build(config: &Config, connection: DatabaseConnection, deps: &Deps) -> Result<Role, Error> {
+pub fn role(config: &Config, database: DatabaseConnection, deps: &Deps) -> Result<Role, Error> {
     let source = consumer::Source {
-        database: connection.clone(),
+        database: database.clone(),
         bus: deps.bus.clone(),
         group: NAME,
         topics: &[mail::TOPIC],
         clock: deps.clock.clone(),
     };
     let queued = sender::Queued::default();
-    let sender = sender::Sender::new(config, connection.clone(), deps.clock.clone(), queued.clone())?;
+    let sender = sender::Sender::new(config, database, deps.clock.clone(), queued.clone())?;
     let handler = events::handler(deps.clock.clone(), sender.domain().to_owned(), queued);
     Ok(Role {
         name: NAME,

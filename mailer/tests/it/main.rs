@@ -80,7 +80,7 @@ async fn two_replicas_send_in_order_and_keep_the_pace() {
         let (deps, log) = testing::deps(Clock::System).await.unwrap();
         let config = config(50, None);
         for _ in 0..2 {
-            spawn(hansa_mailer::build(&config, database.clone(), &deps).unwrap());
+            spawn(hansa_mailer::role(&config, database.clone(), &deps).unwrap());
         }
         let names: Vec<_> = (0..20).map(|number| format!("reader{number:02}")).collect();
         for name in &names {
@@ -109,7 +109,7 @@ async fn two_replicas_send_in_order_and_keep_the_pace() {
 async fn a_redelivered_command_is_one_mail() {
     let database = testing::sqlite::<Migrator>().await.unwrap();
     let (deps, _log) = testing::deps(Clock::System).await.unwrap();
-    spawn(hansa_mailer::build(&config(5, None), database.connection.clone(), &deps).unwrap());
+    spawn(hansa_mailer::role(&config(5, None), database.connection.clone(), &deps).unwrap());
     let command = MailRequested {
         recipient_id: ids::new(),
         to: "ann@example.com".into(),
@@ -136,7 +136,7 @@ async fn a_temporary_failure_holds_up_its_recipient_only() {
     });
     let database = testing::sqlite::<Migrator>().await.unwrap();
     let (deps, _log) = testing::deps(Clock::System).await.unwrap();
-    spawn(hansa_mailer::build(&config(5, Some(server.url.clone())), database.connection.clone(), &deps).unwrap());
+    spawn(hansa_mailer::role(&config(5, Some(server.url.clone())), database.connection.clone(), &deps).unwrap());
     let slow = ids::new();
     request(&deps, slow, "slow").await;
     request(&deps, slow, "slow").await;
@@ -160,7 +160,7 @@ async fn a_permanent_failure_is_kept_with_its_reason() {
     });
     let database = testing::sqlite::<Migrator>().await.unwrap();
     let (deps, _log) = testing::deps(Clock::System).await.unwrap();
-    spawn(hansa_mailer::build(&config(5, Some(server.url.clone())), database.connection.clone(), &deps).unwrap());
+    spawn(hansa_mailer::role(&config(5, Some(server.url.clone())), database.connection.clone(), &deps).unwrap());
     request(&deps, ids::new(), "gone").await;
     request(&deps, ids::new(), "here").await;
     let deliveries = settled(&database.connection, 2).await;
@@ -195,7 +195,7 @@ async fn a_mail_that_was_under_way_at_a_crash_is_sent_again_under_its_message_id
         ))
         .await
         .unwrap();
-    spawn(hansa_mailer::build(&config(5, Some(server.url.clone())), connection.clone(), &deps).unwrap());
+    spawn(hansa_mailer::role(&config(5, Some(server.url.clone())), connection.clone(), &deps).unwrap());
     settled(&connection, 1).await;
     assert_eq!(server.accepted()[0].message_id, "stable@hansa.localhost");
     deps.shutdown.cancel();
