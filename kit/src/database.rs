@@ -9,13 +9,16 @@ use sea_orm_migration::MigratorTrait;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
+/// SQLite has one writer, and each connection a page cache of its own: more connections cost memory and win nothing.
+const SQLITE_CONNECTIONS: u32 = 4;
+
 /// How to reach a database.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
     /// `sqlite://PATH?mode=rwc` or `postgres://USER:PASSWORD@HOST/DATABASE`.
     pub url: String,
-    /// Most connections that one replica opens.
+    /// Most connections that one replica opens; of SQLite never more than four.
     pub max_connections: u32,
 }
 
@@ -35,9 +38,10 @@ pub async fn connect(config: &Config) -> Result<DatabaseConnection, Error> {
 
 /// Opens a pool whose unqualified names mean one Postgres schema.
 pub(crate) async fn connect_in_schema(config: &Config, schema: Option<&str>) -> Result<DatabaseConnection, Error> {
+    let most = if config.url.starts_with("sqlite:") { SQLITE_CONNECTIONS } else { u32::MAX };
     let mut options = ConnectOptions::new(config.url.clone());
     options
-        .max_connections(config.max_connections)
+        .max_connections(config.max_connections.min(most))
         .connect_timeout(Duration::from_secs(5))
         .acquire_timeout(Duration::from_secs(10))
         .sqlx_logging(false);
