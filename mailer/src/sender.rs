@@ -198,26 +198,28 @@ impl Sender {
         }
         let outcome = match self.compose(delivery) {
             Ok(message) => self.smtp.send(message).await,
-            Err(error) => Err(Failure::Permanent(error.to_string())),
+            Err(error) => Err(Failure::unsendable(&error)),
         };
+        self.note(delivery, outcome).await
+    }
+
+    /// Notes what became of an attempt.
+    async fn note(&self, delivery: &Delivery, outcome: Result<(), Failure>) -> Result<(), Error> {
         let now = self.clock.now();
-        match outcome {
-            Ok(()) => {
-                metrics::counter!("hansa_mail_sent_total").increment(1);
-                delivery::sent(&self.database, delivery, now).await?;
-            }
-            Err(Failure::Temporary(reason)) if delivery.attempts + 1 < MAX_ATTEMPTS => {
-                tracing::warn!(delivery = %delivery.id, reason, "a mail will be tried again");
-                let retry_at = retry_at(delivery.attempts, now);
-                delivery::failed(&self.database, delivery, &reason, Some(retry_at), now).await?;
-            }
-            Err(Failure::Temporary(reason) | Failure::Permanent(reason)) => {
-                tracing::error!(delivery = %delivery.id, reason, "a mail goes to the dead letters");
-                metrics::counter!("hansa_mail_dead_total").increment(1);
-                delivery::failed(&self.database, delivery, &reason, None, now).await?;
-            }
-        }
-        Ok(())
+        let Err(failure) = outcome else {
+            metrics::counter!("hansa_mail_sent_total").increment(1);
+            return Ok(delivery::sent(&self.database, delivery, now).await?);
+        };
+        let class = failure.class.as_str();
+        let retry_at = if failure.is_permanent || delivery.attempts + 1 >= MAX_ATTEMPTS {
+            tracing::error!(delivery = %delivery.id, class, "a mail goes to the dead letters");
+            metrics::counter!("hansa_mail_dead_total").increment(1);
+            None
+        } else {
+            tracing::warn!(delivery = %delivery.id, class, "a mail will be tried again");
+            Some(retry_at(delivery.attempts, now))
+        };
+        Ok(delivery::failed(&self.database, delivery, &failure.reason, retry_at, now).await?)
     }
 
     fn compose(&self, delivery: &Delivery) -> Result<Message, Error> {

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod server;
+mod tls;
 
 use chrono::{DateTime, Utc};
 use hansa_kit::{Clock, Deps, Role, bus::Record, database, ids, testing};
@@ -13,6 +14,7 @@ use hansa_schema::{
     mail::{MailRequested, Message},
 };
 use sea_orm::{ConnectionTrait, DatabaseConnection, Statement};
+use serde::Serialize;
 use std::time::Duration;
 use uuid::Uuid;
 
@@ -33,7 +35,11 @@ async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T
 }
 
 fn config(interval_ms: u64, smtp: Option<String>) -> Config {
-    Config { interval_ms, smtp: SmtpConfig { url: smtp, timeout_ms: 2_000 }, ..Config::default() }
+    Config {
+        interval_ms,
+        smtp: SmtpConfig { url: smtp, timeout_ms: 2_000, ..SmtpConfig::default() },
+        ..Config::default()
+    }
 }
 
 /// Runs a replica in the background.
@@ -50,9 +56,13 @@ async fn request(deps: &Deps, recipient: Uuid, name: &str) {
         locale: "en".into(),
         message: Message::Welcome { display_name: name.into(), username: name.into() },
     };
-    let envelope = Envelope::new(ids::new(), Utc::now(), command);
+    publish(deps, command).await;
+}
+
+async fn publish<E: Event + Serialize>(deps: &Deps, event: E) {
+    let envelope = Envelope::new(ids::new(), Utc::now(), event);
     let record = Record { key: envelope.subject.clone(), payload: serde_json::to_vec(&envelope).unwrap() };
-    deps.bus.publish(MailRequested::TOPIC, vec![record]).await.unwrap();
+    deps.bus.publish(E::TOPIC, vec![record]).await.unwrap();
 }
 
 /// Recipient, status and error of every delivery, in order.
@@ -153,7 +163,10 @@ async fn a_temporary_failure_holds_up_its_recipient_only() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_permanent_failure_is_kept_with_its_reason() {
+async fn a_permanent_failure_is_kept_with_its_reason_and_logged_without() {
+    // What this process logs from now on, other tests' included.
+    let log = tempfile::NamedTempFile::new().unwrap();
+    tracing_subscriber::fmt().with_writer(std::sync::Arc::new(log.reopen().unwrap())).init();
     let server = server::start(|to, _| match to {
         "gone@example.com" => server::Answer::Permanent,
         _ => server::Answer::Accept,
@@ -166,8 +179,12 @@ async fn a_permanent_failure_is_kept_with_its_reason() {
     let deliveries = settled(&database.connection, 2).await;
     assert_eq!(deliveries[0].1, "DEAD");
     assert!(deliveries[0].2.as_ref().unwrap().contains("550"), "{deliveries:?}");
+    assert!(deliveries[0].2.as_ref().unwrap().contains("gone@example.com"), "{deliveries:?}");
     assert_eq!(deliveries[1].1, "SENT");
     deps.shutdown.cancel();
+    let lines = std::fs::read_to_string(log.path()).unwrap();
+    assert!(lines.contains("dead letters") && lines.contains("550"), "{lines}");
+    assert!(!lines.contains("@example.com"), "{lines}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -17,7 +17,7 @@ pub enum Answer {
     Accept,
     /// 451
     Temporary,
-    /// 550
+    /// 550, which quotes the address as servers do
     Permanent,
 }
 
@@ -64,14 +64,14 @@ impl Handler for Receiver {
                 state.accepted.push(Accepted {
                     at: Instant::now(),
                     message_id: mail.message_id().unwrap().to_owned(),
-                    to,
+                    to: to.clone(),
                     subject: mail.subject().unwrap().to_owned(),
                     has_text_and_html: mail.text_body_count() == 1 && mail.html_body_count() == 1,
                 });
                 response::OK
             }
             Answer::Temporary => Response::custom(451, "try again later".into()),
-            Answer::Permanent => Response::custom(550, "no such user".into()),
+            Answer::Permanent => Response::custom(550, format!("<{to}>: no such user")),
         }
     }
 }
