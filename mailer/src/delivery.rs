@@ -4,9 +4,9 @@ use chrono::{DateTime, Utc};
 use hansa_schema::mail::MailRequested;
 use sea_orm::{
     ActiveValue::{NotSet, Set},
-    ConnectionTrait, DatabaseConnection, DbErr, QueryOrder, QuerySelect,
+    Condition, ConnectionTrait, DatabaseConnection, DbErr, QueryOrder, QuerySelect, UpdateMany,
     entity::prelude::*,
-    sea_query::{Alias, Expr, ExprTrait, Query},
+    sea_query::{Alias, CaseStatement, Expr, ExprTrait, Func, Query, SelectStatement},
 };
 
 mod entity {
@@ -29,6 +29,7 @@ mod entity {
         pub queued_at: DateTimeUtc,
         pub next_attempt_at: DateTimeUtc,
         pub sent_at: Option<DateTimeUtc>,
+        pub settled_at: Option<DateTimeUtc>,
     }
 
     /// Where a delivery stands.
@@ -40,6 +41,8 @@ mod entity {
         Sent,
         Retrying,
         Dead,
+        /// Not sent, for its recipient was deleted.
+        Suppressed,
     }
 
     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
@@ -75,6 +78,7 @@ pub(crate) async fn enqueue<C: ConnectionTrait>(
         queued_at: Set(now),
         next_attempt_at: Set(now),
         sent_at: Set(None),
+        settled_at: Set(None),
     };
     entity::Entity::insert(row).exec_without_returning(transaction).await?;
     Ok(())
@@ -123,36 +127,90 @@ pub(crate) async fn begin_attempt(database: &DatabaseConnection, delivery: &Deli
     Ok(result.rows_affected == 1)
 }
 
-/// Notes that the mail was accepted.
-pub(crate) async fn sent(database: &DatabaseConnection, delivery: &Delivery, now: DateTime<Utc>) -> Result<(), DbErr> {
-    update(delivery.id, Status::Sent)
+/// Notes that the mail was accepted; false when it was settled meanwhile.
+pub(crate) async fn sent(
+    database: &DatabaseConnection,
+    delivery: &Delivery,
+    now: DateTime<Utc>,
+) -> Result<bool, DbErr> {
+    let result = update(delivery.id, Status::Sent)
         .col_expr(entity::Column::SentAt, Expr::val(now))
+        .col_expr(entity::Column::SettledAt, Expr::val(now))
         .col_expr(entity::Column::LastError, Expr::val(None::<String>))
+        .filter(entity::Column::Status.eq(Status::Sending))
         .exec(database)
         .await?;
-    Ok(())
+    Ok(result.rows_affected == 1)
 }
 
-/// Notes that an attempt failed: it is tried again at `retry_at`, or never.
+/// Notes that an attempt failed: it is tried again at `retry_at`, or never. False when the mail was settled meanwhile.
 pub(crate) async fn failed(
     database: &DatabaseConnection,
     delivery: &Delivery,
     reason: &str,
     retry_at: Option<DateTime<Utc>>,
     now: DateTime<Utc>,
-) -> Result<(), DbErr> {
+) -> Result<bool, DbErr> {
     let reason: String = reason.chars().take(MAX_ERROR).collect();
-    let status = if retry_at.is_some() { Status::Retrying } else { Status::Dead };
-    update(delivery.id, status)
+    let update = match retry_at {
+        Some(retry_at) => {
+            update(delivery.id, Status::Retrying).col_expr(entity::Column::NextAttemptAt, Expr::val(retry_at))
+        }
+        None => update(delivery.id, Status::Dead).col_expr(entity::Column::SettledAt, Expr::val(now)),
+    };
+    let result = update
         .col_expr(entity::Column::LastError, Expr::val(reason))
-        .col_expr(entity::Column::NextAttemptAt, Expr::val(retry_at.unwrap_or(now)))
+        .filter(entity::Column::Status.eq(Status::Sending))
         .exec(database)
         .await?;
+    Ok(result.rows_affected == 1)
+}
+
+fn update(id: Uuid, status: Status) -> UpdateMany<entity::Entity> {
+    entity::Entity::update_many().col_expr(entity::Column::Status, Expr::val(status)).filter(entity::Column::Id.eq(id))
+}
+
+/// The mails that were settled as `status` before `time`.
+pub(crate) fn settled(status: Status, time: DateTime<Utc>) -> Condition {
+    Condition::all().add(entity::Column::Status.eq(status)).add(entity::Column::SettledAt.lt(time))
+}
+
+/// The mails to one user.
+pub(crate) fn to_recipient(recipient_id: Uuid) -> Condition {
+    Condition::all().add(entity::Column::RecipientId.eq(recipient_id))
+}
+
+/// The Message-IDs of `which`, as their headers have them.
+pub(crate) fn message_ids(which: Condition) -> SelectStatement {
+    Query::select().expr(Expr::cust("'<' || message_id || '>'")).from(entity::Entity).cond_where(which).to_owned()
+}
+
+/// Removes deliveries.
+pub(crate) async fn remove(database: &DatabaseConnection, which: Condition) -> Result<(), DbErr> {
+    entity::Entity::delete_many().filter(which).exec(database).await?;
     Ok(())
 }
 
-fn update(id: Uuid, status: Status) -> sea_orm::UpdateMany<entity::Entity> {
-    entity::Entity::update_many().col_expr(entity::Column::Status, Expr::val(status)).filter(entity::Column::Id.eq(id))
+/// Erases what is personal in the mails to one user, and suppresses those that wait. That they were stays known.
+pub(crate) async fn erase<C: ConnectionTrait>(
+    database: &C,
+    recipient_id: Uuid,
+    now: DateTime<Utc>,
+) -> Result<(), DbErr> {
+    let status = CaseStatement::new()
+        .case(entity::Column::Status.is_in(PENDING), Status::Suppressed)
+        .finally(Expr::col(entity::Column::Status));
+    let settled_at = Func::coalesce([Expr::col(entity::Column::SettledAt), Expr::val(now)]);
+    entity::Entity::update_many()
+        .col_expr(entity::Column::ToAddress, Expr::val(""))
+        .col_expr(entity::Column::Command, Expr::val(""))
+        .col_expr(entity::Column::LastError, Expr::val(None::<String>))
+        .col_expr(entity::Column::Status, status.into())
+        .col_expr(entity::Column::SettledAt, settled_at.into())
+        .filter(to_recipient(recipient_id))
+        .exec(database)
+        .await?;
+    Ok(())
 }
 
 /// How many mails wait.

@@ -1,12 +1,14 @@
 //! The e-mail worker: takes mail commands in order, renders them, and sends one message per interval over all replicas.
 //!
 //! Commands become rows of the delivery table ([`events`]); whichever replica holds the lease sends them one after the
-//! other ([`sender`]), through a server or into the embedded [`mailbox`] ([`smtp`]).
+//! other ([`sender`]), through a server or into the embedded [`mailbox`] ([`smtp`]). What is old or belongs to a deleted
+//! user is forgotten ([`retention`]).
 
 mod delivery;
 mod error;
 mod events;
 pub mod mailbox;
+mod retention;
 mod sender;
 mod smtp;
 mod templates;
@@ -15,12 +17,15 @@ pub use error::Error;
 pub use smtp::Config as SmtpConfig;
 
 use hansa_kit::{Deps, Role, consumer, database, role::Task};
-use hansa_schema::mail;
+use retention::Retention;
 use sea_orm::DatabaseConnection;
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
 
 /// The service's name.
 pub const NAME: &str = "mailer";
+
+const PRUNE_EVERY: Duration = Duration::from_secs(3600);
 
 /// How mail is sent.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -32,6 +37,10 @@ pub struct Config {
     pub smtp: SmtpConfig,
     /// Least time between two messages over all replicas, in milliseconds.
     pub interval_ms: u64,
+    /// Days for which sent mail is kept.
+    pub keep_sent_days: u16,
+    /// Days for which mail is kept that could not be sent.
+    pub keep_dead_days: u16,
     /// Sender of every mail.
     pub from: String,
     /// What mails call this installation.
@@ -46,6 +55,8 @@ impl Default for Config {
             database: database::Config::default(),
             smtp: SmtpConfig::default(),
             interval_ms: 1_000,
+            keep_sent_days: 30,
+            keep_dead_days: 90,
             from: "Hansa <no-reply@hansa.localhost>".into(),
             product_name: "Hansa".into(),
             public_url: "http://127.0.0.1:4000".into(),
@@ -72,18 +83,24 @@ pub fn role(config: &Config, database: DatabaseConnection, deps: &Deps) -> Resul
         database: database.clone(),
         bus: deps.bus.clone(),
         group: NAME,
-        topics: &[mail::TOPIC],
+        topics: events::TOPICS,
         clock: deps.clock.clone(),
     };
     let queued = sender::Queued::default();
-    let sender = sender::Sender::new(config, database, deps.clock.clone(), queued.clone())?;
+    let sender = sender::Sender::new(config, database.clone(), deps.clock.clone(), queued.clone())?;
     let handler = events::handler(deps.clock.clone(), sender.domain().to_owned(), queued);
+    let (retention, clock) = (Retention::of(config), deps.clock.clone());
+    let prune = move || {
+        let (database, now) = (database.clone(), clock.now());
+        async move { retention::prune(&database, retention, now).await }
+    };
     Ok(Role {
         name: NAME,
         routes: axum::Router::new().route("/health", axum::routing::get(|| async { "ok" })),
         tasks: vec![
             Task::new("mailer.consumer", consumer::run(source, deps.shutdown.clone(), handler)),
             Task::new("mailer.sender", sender.run(deps.shutdown.clone())),
+            Task::every("mailer.prune", PRUNE_EVERY, deps.shutdown.clone(), prune),
         ],
     })
 }

@@ -15,7 +15,10 @@ use chrono::{DateTime, SecondsFormat, SubsecRound, Utc};
 use mail_parser::MessageParser;
 use minijinja::{Environment, context};
 use sea_orm::{
-    ActiveValue::Set, DatabaseConnection, QueryOrder, QuerySelect, entity::prelude::*, sea_query::OnConflict,
+    ActiveValue::Set,
+    ConnectionTrait, DatabaseConnection, QueryOrder, QuerySelect,
+    entity::prelude::*,
+    sea_query::{OnConflict, SelectStatement},
 };
 use serde::Serialize;
 use std::sync::Arc;
@@ -70,6 +73,13 @@ pub(crate) async fn receive(database: &DatabaseConnection, raw: &[u8]) -> Result
         .exec_without_returning(database)
         .await?;
     prune(database).await
+}
+
+/// Removes the messages with these Message-IDs.
+pub(crate) async fn remove<C: ConnectionTrait>(database: &C, message_ids: SelectStatement) -> Result<(), DbErr> {
+    let listed = entity::Column::MessageId.in_subquery(message_ids);
+    entity::Entity::delete_many().filter(listed).exec(database).await?;
+    Ok(())
 }
 
 async fn prune(database: &DatabaseConnection) -> Result<(), Error> {

@@ -7,6 +7,7 @@
 use crate::{
     Config, Error,
     delivery::{self, Delivery},
+    retention,
     smtp::{Failure, Smtp},
     templates,
 };
@@ -193,18 +194,24 @@ impl Sender {
     }
 
     async fn attempt(&self, delivery: &Delivery) -> Result<(), Error> {
-        if !delivery::begin_attempt(&self.database, delivery).await? {
+        if retention::erase_if_deleted(&self.database, delivery.recipient_id, self.clock.now()).await?
+            || !delivery::begin_attempt(&self.database, delivery).await?
+        {
             return Ok(());
         }
         let outcome = match self.compose(delivery) {
             Ok(message) => self.smtp.send(message).await,
             Err(error) => Err(Failure::unsendable(&error)),
         };
-        self.note(delivery, outcome).await
+        if !self.note(delivery, outcome).await? {
+            // The recipient was deleted while the mail was under way: the mailbox may have got it only now.
+            retention::erase_if_deleted(&self.database, delivery.recipient_id, self.clock.now()).await?;
+        }
+        Ok(())
     }
 
-    /// Notes what became of an attempt.
-    async fn note(&self, delivery: &Delivery, outcome: Result<(), Failure>) -> Result<(), Error> {
+    /// Notes what became of an attempt; false when the mail was settled meanwhile.
+    async fn note(&self, delivery: &Delivery, outcome: Result<(), Failure>) -> Result<bool, Error> {
         let now = self.clock.now();
         let Err(failure) = outcome else {
             metrics::counter!("hansa_mail_sent_total").increment(1);
