@@ -17,7 +17,7 @@ pub async fn ensure(config: &Config) -> anyhow::Result<Option<AdminLogin>> {
 /// # Errors
 /// When the database cannot be reached, or the name or address is taken.
 pub async fn create(config: &Config, username: &str, email: &str) -> anyhow::Result<()> {
-    std::fs::create_dir_all(&config.data)?;
+    config.create_data_folder()?;
     let database = hansa_users::connect(&config.subgraphs.users).await?;
     let login = hansa_users::create_admin(&database, username, email).await?;
     println!("username  {}\npassword  {}", login.username, login.password);

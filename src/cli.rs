@@ -80,7 +80,7 @@ enum Admin {
         #[arg(long, default_value = "admin")]
         username: String,
         /// E-mail address.
-        #[arg(long, default_value = "admin@hansa.localhost")]
+        #[arg(long, default_value = "admin@hansa.invalid")]
         email: String,
         #[command(flatten)]
         place: Place,
@@ -139,6 +139,7 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Migrate { services, place } => {
             let config = load(&place)?;
             telemetry::start(&config.log)?;
+            config.create_data_folder()?;
             registry::migrate(&config, &services).await?;
         }
         Command::Schema { check: false, directory } => contract::write(&directory)?,

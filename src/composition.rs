@@ -22,11 +22,7 @@ use hansa_router::{
     transport::{Client, Subgraph, Transport},
 };
 use hansa_token::{Revocations, Verifier};
-use std::{
-    fs::{self, File},
-    sync::Arc,
-    time::Duration,
-};
+use std::{fs::File, sync::Arc, time::Duration};
 use tokio::sync::SetOnce;
 
 /// The embedded bus keeps events this long, and longer while a consumer has not read them.
@@ -37,7 +33,7 @@ impl Process {
     pub(crate) async fn build(&mut self, roles: &[String]) -> anyhow::Result<Router> {
         let metrics = telemetry::record_metrics()?;
         let has = |role: &str| roles.iter().any(|name| name == role);
-        fs::create_dir_all(&self.config.data).with_context(|| self.config.data.display().to_string())?;
+        self.config.create_data_folder()?;
         let signals = Signals::connect(&self.config.signals, self.shutdown.clone())?;
         let local_issuer = Arc::new(SetOnce::new());
         let issuer = match self.config.identity.url.clone() {

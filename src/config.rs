@@ -149,6 +149,18 @@ impl Config {
         Ok(())
     }
 
+    /// Makes the data folder, for this user alone: databases hold password hashes and signing keys.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn create_data_folder(&self) -> anyhow::Result<()> {
+        let mut builder = std::fs::DirBuilder::new();
+        builder.recursive(true);
+        #[cfg(unix)]
+        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+        builder.create(&self.data).with_context(|| format!("the data folder {}", self.data.display()))
+    }
+
     /// Whether the mailbox is shown: always or never if that is said, otherwise on loopback addresses only.
     pub fn shows_mailbox(&self) -> bool {
         self.mailer.smtp.url.is_none() && self.mailbox.enabled.unwrap_or(self.listen.ip().is_loopback())

@@ -88,15 +88,23 @@ impl Drop for Exchange {
             "http.response.status_code" => status,
         )
         .record(duration.as_secs_f64());
-        let milliseconds = duration.as_secs_f64() * 1_000.0;
+        let microseconds = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
         let Summary { kind, name, code } = &self.summary;
+        if PROBES.contains(&self.path.as_ref()) && self.status < 400 {
+            // They come every few seconds and say nothing.
+            tracing::debug!(target: "access", method, path = self.path, status = self.status, microseconds);
+            return;
+        }
         tracing::info!(
             target: "access",
-            method, path = self.path, status = self.status, milliseconds,
+            method, path = self.path, status = self.status, microseconds,
             operation = kind, name = name.as_deref(), code = code.as_deref(),
         );
     }
 }
+
+/// What orchestrators ask.
+const PROBES: [&str; 2] = ["/health", "/ready"];
 
 /// A client may invent methods; metrics must not grow with them.
 fn method_label(method: &Method) -> &'static str {
