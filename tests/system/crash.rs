@@ -1,10 +1,11 @@
 //! A process that dies at any point of a registration leaves either nothing, or the account and all that follows from it.
 
 use crate::{
-    api::{PASSWORD, data, mailbox, notification_kinds, post, text},
+    api::{PASSWORD, data, mailbox, notification_kinds, post, register, text},
     eventually,
     process::{Hansa, Settings},
 };
+use sea_orm::{Database, SqliteTransactionMode, TransactionOptions, TransactionTrait};
 use serde_json::json;
 use std::{path::Path, time::Duration};
 
@@ -43,6 +44,35 @@ async fn killed_at_any_point() {
     }
     assert_eq!(mailbox(&hansa.url).await.len(), survivors, "one mail for each account");
     assert!(survivors > 0, "no registration was finished before a kill");
+}
+
+#[tokio::test]
+async fn killed_between_commit_and_relay() {
+    let folder = tempfile::tempdir().unwrap();
+    let hansa = Hansa::up(folder.path()).await;
+    // Nothing can be published while somebody else writes to the bus.
+    let bus = Database::connect(format!("sqlite://{}", folder.path().join("bus.db").display())).await.unwrap();
+    let immediate = TransactionOptions {
+        sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+        ..TransactionOptions::default()
+    };
+    let writing = bus.begin_with_options(immediate).await.unwrap();
+    let account = register(&hansa.url, "ann", "en").await;
+    assert!(mailbox(&hansa.url).await.is_empty());
+    hansa.kill().await;
+    writing.rollback().await.unwrap();
+
+    let hansa = Hansa::up(folder.path()).await;
+    let mails = eventually("the welcome mail", async || {
+        let mails = mailbox(&hansa.url).await;
+        (!mails.is_empty()).then_some(mails)
+    })
+    .await;
+    assert_eq!((mails.len(), text(&mails[0]["to"])), (1, account.email));
+    eventually("the welcome", async || {
+        (notification_kinds(&hansa.url, &account.access).await == ["WELCOME"]).then_some(())
+    })
+    .await;
 }
 
 fn name(round: u64, number: usize) -> String {
