@@ -1,8 +1,8 @@
 //! The e-mail worker: takes mail commands in order, renders them, and sends one message per interval over all replicas.
 //!
-//! Commands become rows of the delivery table ([`events`]); whichever replica holds the lease sends them one after the
-//! other ([`sender`]), through a server or into the embedded [`mailbox`] ([`smtp`]). What is old or belongs to a deleted
-//! user is forgotten ([`retention`]).
+//! Commands become rows of the delivery table (`events`); whichever replica holds the lease sends them one after the
+//! other (`sender`), through a server or into the embedded [`mailbox`] (`smtp`). What is old or belongs to a deleted
+//! user is forgotten (`retention`).
 
 mod delivery;
 mod error;

@@ -31,7 +31,8 @@ const LEASE: &str = "mail.sender";
 const STANDBY: Duration = Duration::from_millis(500);
 /// The holder renews its lease while it waits and while it sends.
 const RENEWAL: Duration = Duration::from_millis(1_500);
-const MAX_ATTEMPTS: i32 = 12;
+/// With the delays of [`retry_at`], a day without an answer.
+const MAX_ATTEMPTS: i32 = 100;
 
 /// Wakes the sender of this process when mail was queued here.
 #[derive(Clone, Debug, Default)]
@@ -270,5 +271,6 @@ mod tests {
         let delays: Vec<_> = (0..MAX_ATTEMPTS).map(|n| (retry_at(n, now) - now).num_seconds()).collect();
         assert_eq!(delays[..4], [2, 4, 8, 16]);
         assert!(delays.is_sorted() && delays.iter().all(|delay| *delay <= 900));
+        assert_eq!(delays[..delays.len() - 1].iter().sum::<i64>() / 3600, 22);
     }
 }

@@ -164,6 +164,20 @@ async fn a_temporary_failure_holds_up_its_recipient_only() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn mail_outlives_a_server_that_refuses_the_session() {
+    let server = server::start(|_, attempt| match attempt {
+        1 => server::Answer::SessionRefused,
+        _ => server::Answer::Accept,
+    });
+    let database = testing::sqlite::<Migrator>().await.unwrap();
+    let (deps, _log) = testing::deps(Clock::System).await.unwrap();
+    spawn(hansa_mailer::role(&config(5, Some(server.url.clone())), database.connection.clone(), &deps).unwrap());
+    request(&deps, ids::new(), "ann").await;
+    assert_eq!(settled(&database.connection, 1).await[0].1, "SENT");
+    deps.shutdown.cancel();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_permanent_failure_is_kept_with_its_reason_and_logged_without() {
     // What this process logs from now on, other tests' included.
     let log = tempfile::NamedTempFile::new().unwrap();

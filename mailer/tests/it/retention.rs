@@ -1,12 +1,13 @@
 //! What is forgotten, and what a deleted user no longer gets.
 
-use crate::{config, deliveries, eventually, publish, request, settled, spawn};
+use crate::{config, deliveries, eventually, publish, request, server, settled, spawn};
 use chrono::{DateTime, Duration, Utc};
 use hansa_kit::{Clock, ids, testing};
 use hansa_mailer::Config;
 use hansa_migrations::mailer::Migrator;
 use hansa_schema::users::UserDeleted;
 use sea_orm::{ConnectionTrait, DatabaseConnection, FromQueryResult, sea_query::Query};
+use std::sync::Mutex;
 use uuid::Uuid;
 
 /// So long that nothing is sent while a test runs.
@@ -155,6 +156,38 @@ async fn a_command_that_did_not_see_the_deletion_beside_it_is_not_sent() {
         eventually("suppressed mail", async || (deliveries(&database).await == [erased("SUPPRESSED")]).then_some(()))
             .await;
         assert!(mailbox(&database).await.is_empty());
+        deps.shutdown.cancel();
+        log.drop().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mail_that_was_under_way_at_the_deletion_leaves_nothing() {
+    testing::on_every_database::<Migrator>(async |database| {
+        let (deps, log) = testing::deps(Clock::System).await.unwrap();
+        let (open, gate) = std::sync::mpsc::channel::<()>();
+        let gate = Mutex::new(gate);
+        let server = server::start(move |to, _| match to {
+            "ann@example.com" => {
+                gate.lock().unwrap().recv().unwrap_err();
+                server::Answer::Permanent
+            }
+            _ => server::Answer::Accept,
+        });
+        spawn(hansa_mailer::role(&config(5, Some(server.url.clone())), database.clone(), &deps).unwrap());
+        let ann = ids::new();
+        request(&deps, ann, "ann").await;
+        let begun = async || deliveries(&database).await.iter().any(|(_, status, _)| status == "SENDING").then_some(());
+        eventually("an attempt", begun).await;
+        publish(&deps, deletion(ann)).await;
+        eventually("suppressed mail", async || (deliveries(&database).await == [erased("SUPPRESSED")]).then_some(()))
+            .await;
+        drop(open);
+        request(&deps, ids::new(), "bob").await;
+        let sent = ("bob@example.com".to_owned(), "SENT".to_owned(), None);
+        let expected = [erased("SUPPRESSED"), sent];
+        eventually("bob's mail", async || (deliveries(&database).await == expected).then_some(())).await;
         deps.shutdown.cancel();
         log.drop().await;
     })

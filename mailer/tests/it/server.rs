@@ -17,6 +17,8 @@ pub enum Answer {
     Accept,
     /// 451
     Temporary,
+    /// 530
+    SessionRefused,
     /// 550, which quotes the address as servers do
     Permanent,
 }
@@ -71,6 +73,7 @@ impl Handler for Receiver {
                 response::OK
             }
             Answer::Temporary => Response::custom(451, "try again later".into()),
+            Answer::SessionRefused => Response::custom(530, "authentication required".into()),
             Answer::Permanent => Response::custom(550, format!("<{to}>: no such user")),
         }
     }
