@@ -8,6 +8,7 @@ use graphql_tools::parser::query::parse_query_with_token_limit;
 use graphql_tools::static_graphql::query;
 use graphql_tools::validation::rules::default_rules_validation_plan;
 use graphql_tools::validation::validate::validate as validate_document;
+use std::collections::BTreeSet;
 
 /// Parses a document.
 pub(super) fn parse(text: &str, limits: &limits::Operation) -> Result<query::Document, GraphQLError> {
@@ -35,7 +36,8 @@ pub(super) fn validate(api: &ApiSchema, document: &query::Document) -> Result<()
     let mut errors = validate_document(&api.document, document, &default_rules_validation_plan());
     errors.truncate(100);
     if errors.is_empty() {
-        return Ok(());
+        let several: Vec<_> = operations(document).filter_map(|operation| several_roots(document, operation)).collect();
+        return if several.is_empty() { Ok(()) } else { Err(several) };
     }
     Err(errors
         .into_iter()
@@ -60,6 +62,31 @@ fn missing_root(api: &ApiSchema, operation: &query::OperationDefinition) -> Opti
     };
     let message = format!("The schema has no {kind}s.");
     Some(located(GraphQLError::new(Code::GraphqlValidationFailed, message), position))
+}
+
+/// The error of a subscription with several response names at its root (GraphQL spec, "Single Root Field"): the library's
+/// rule goes by the names of fields and lets aliases of one field pass.
+fn several_roots(document: &query::Document, operation: &query::OperationDefinition) -> Option<GraphQLError> {
+    let query::OperationDefinition::Subscription(subscription) = operation else { return None };
+    let mut names = BTreeSet::new();
+    response_names(document, &subscription.selection_set, &mut names);
+    let message = "A subscription must select one root field only.";
+    (names.len() > 1).then(|| located(GraphQLError::new(Code::GraphqlValidationFailed, message), subscription.position))
+}
+
+/// The response names of a selection set, through its fragments. The document is valid, so that these end.
+fn response_names<'d>(document: &'d query::Document, set: &'d query::SelectionSet, names: &mut BTreeSet<&'d str>) {
+    for selection in &set.items {
+        match selection {
+            query::Selection::Field(field) => {
+                names.insert(field.alias.as_deref().unwrap_or(&field.name));
+            }
+            query::Selection::InlineFragment(inline) => response_names(document, &inline.selection_set, names),
+            query::Selection::FragmentSpread(spread) => fragments(document)
+                .filter(|fragment| fragment.name == spread.fragment_name)
+                .for_each(|fragment| response_names(document, &fragment.selection_set, names)),
+        }
+    }
 }
 
 /// The operation that `operationName` chooses (GraphQL spec, "GetOperation").

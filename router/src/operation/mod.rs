@@ -30,13 +30,13 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long planning one operation may take.
 const PLANNING_LIMIT: Duration = Duration::from_secs(5);
 
 /// How many times the limit on fields an operation may have when its fragments are written out for every type.
-const EXPANSION: usize = 10;
+const EXPANSION: usize = 2;
 
 /// All that is known of one operation. Prepared once, then cached as long as its supergraph lives.
 pub struct Operation {
@@ -147,11 +147,15 @@ impl Blueprint {
         let planner = &supergraph.planner;
         let permitted = supergraph.authorization.permit(&self.normalized, lacks, &planner.supergraph);
         let Permitted { operation, denied } = permitted.map_err(|error| vec![error])?;
+        let begun = Instant::now();
         let plan = operation.map(|operation| {
             let limit = CancellationToken::with_timeout(PLANNING_LIMIT);
             planner.plan_from_normalized_operation(&operation, PlannerOverrideContext::default(), &limit)
         });
         let plan = plan.transpose().map_err(|error| {
+            if begun.elapsed() >= PLANNING_LIMIT {
+                return vec![GraphQLError::new(Code::OperationTooComplex, "The operation takes too long to plan.")];
+            }
             tracing::error!(operation = self.name, %error, "an operation cannot be planned");
             vec![GraphQLError::new(Code::Internal, "The operation cannot be planned.")]
         })?;
