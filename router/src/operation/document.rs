@@ -1,13 +1,14 @@
 //! A document's text: parsed, measured against the limits, validated.
 
+use super::repeats;
 use crate::error::{Code, GraphQLError, Location};
 use crate::limits;
 use crate::supergraph::ApiSchema;
 use graphql_tools::parser::Pos;
 use graphql_tools::parser::query::parse_query_with_token_limit;
 use graphql_tools::static_graphql::query;
-use graphql_tools::validation::rules::default_rules_validation_plan;
-use graphql_tools::validation::validate::validate as validate_document;
+use graphql_tools::validation::rules::{NoFragmentsCycle, ValidationRule, default_rules_validation_plan};
+use graphql_tools::validation::validate::{ValidationPlan, validate as validate_document};
 use std::collections::BTreeSet;
 
 /// Parses a document.
@@ -33,7 +34,13 @@ pub(super) fn validate(api: &ApiSchema, document: &query::Document) -> Result<()
     if !missing.is_empty() {
         return Err(missing);
     }
-    let mut errors = validate_document(&api.document, document, &default_rules_validation_plan());
+    // Before the other rules: what has cycles has no size, and what repeats itself is slow to compare.
+    let cycles: Vec<Box<dyn ValidationRule>> = vec![Box::new(NoFragmentsCycle::new())];
+    let mut errors = validate_document(&api.document, document, &ValidationPlan::from(cycles));
+    if errors.is_empty() {
+        repeats::check(document).map_err(|error| vec![error])?;
+        errors = validate_document(&api.document, document, &default_rules_validation_plan());
+    }
     errors.truncate(100);
     if errors.is_empty() {
         let several: Vec<_> = operations(document).filter_map(|operation| several_roots(document, operation)).collect();

@@ -6,6 +6,7 @@ mod document;
 mod expansion;
 mod introspection;
 mod measure;
+mod repeats;
 mod variables;
 
 pub use authorization::{Denied, Rules};

@@ -62,6 +62,18 @@ async fn invalid_documents_say_where_and_why() {
 }
 
 #[tokio::test]
+async fn repeats_are_bounded_before_they_are_compared() {
+    let supergraph = schema("type Query { a: Int q: Query }");
+    let nested = |fields: &str, count: usize| format!("{{ q {{ {} }} }}", fields.repeat(count));
+    let spread = format!("{} fragment F on Query {{ q {{ a }} }}", nested("...F ", 101));
+    for repeating in [nested("a ", 4_000), nested("q { a } ", 1_000), nested("q { a } ", 101), spread] {
+        let errors = refused(&supergraph, &Limits::default(), &repeating).await;
+        assert_eq!(errors[0]["extensions"]["code"], "OPERATION_TOO_COMPLEX", "{errors}");
+    }
+    prepare(&supergraph, &nested("q { a } ", 100)).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_subscription_has_one_root() {
     let supergraph = schema("type Query { a: Int } type Subscription { b: Int }");
     for several in ["subscription { b c: b }", "subscription { ...F d: b } fragment F on Subscription { ... { c: b } }"]
