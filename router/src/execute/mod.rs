@@ -1,7 +1,7 @@
 //! Runs a plan: fetches, entity calls, merging, null propagation, and the client's JSON.
 //!
-//! Subgraphs' answers are parsed once and borrowed ([`value`]), merged into one tree at the places that the plan names
-//! ([`path`]), and written once in the client's order ([`projection`], [`write`]).
+//! Subgraphs' answers are parsed once and borrowed (`value`), merged into one tree at the places that the plan names
+//! (`path`), and written once in the client's order (`projection`, `write`).
 
 mod asked;
 mod failure;
