@@ -1,6 +1,6 @@
 //! The posts subgraph: short texts that users publish and everybody may read.
 //!
-//! `graphql` and `events` call [`service`], which keeps the rules of `domain` in transactions over `store`. A change and
+//! `graphql` and `events` call `service`, which keeps the rules of `domain` in transactions over `store`. A change and
 //! its event are one transaction.
 
 mod domain;
