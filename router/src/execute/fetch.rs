@@ -178,10 +178,21 @@ impl<'a> Execution<'a> {
             }
             Target::Entities(all) => {
                 let Value::Object(mut data) = data else { return };
+                let mut malformed = false;
                 for (entities, asked) in all.iter().zip(&asked) {
-                    let Some(Value::List(mut found)) = data.take(&entities.key) else { continue };
-                    found.iter_mut().for_each(|entity| rename(entity, &entities.renames));
-                    self.place(&entities.at, asked, found, &mut state.data);
+                    match data.take(&entities.key) {
+                        Some(Value::List(mut found)) if found.len() == asked.entities() => {
+                            found.iter_mut().for_each(|entity| rename(entity, &entities.renames));
+                            self.place(&entities.at, asked, found, &mut state.data);
+                        }
+                        None | Some(Value::Null) => {}
+                        // Which entity is which cannot be known.
+                        Some(_) => malformed = true,
+                    }
+                }
+                if malformed {
+                    drop(state);
+                    self.fail(fetch, &asked, &FetchError::Unavailable("not as many entities as asked for".into()));
                 }
             }
         }

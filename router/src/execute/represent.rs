@@ -140,7 +140,7 @@ impl Writer<'_> {
                 }
                 Item::Field { key, .. } if written.contains(&key.as_slice()) => {}
                 Item::Field { name, key, nullable, items } => {
-                    let value = object.get(name).ok_or(Unknown)?;
+                    let value = object.own(name).ok_or(Unknown)?;
                     if matches!(value, Value::Null) && !nullable {
                         return Err(Unknown);
                     }

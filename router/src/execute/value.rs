@@ -10,6 +10,9 @@ use std::fmt;
 /// The name of the meta field that tells an object's type.
 pub(super) const TYPENAME: &str = "__typename";
 
+/// Marks the key of a field whose name the client gave to another field. No GraphQL name begins with it.
+const OWN: char = '\0';
+
 /// A JSON value. Values of custom scalars stay the JSON text that the subgraph sent, so that nothing of them is lost.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Value<'a> {
@@ -51,12 +54,21 @@ impl<'a> Object<'a> {
         Some(self.0.swap_remove(index).1)
     }
 
-    /// Gives a field another name. A value that already has that name gives way.
+    /// Gives a field the name that the client asked for. The field that has this name in its own right, which the plan
+    /// needs, is from then on found by [`Object::own`] only.
     pub(super) fn rename(&mut self, from: &str, to: &'a str) {
         if let Some(value) = self.take(from) {
-            self.take(to);
+            if let Some((name, _)) = self.0.iter_mut().find(|(name, _)| name == to) {
+                *name = Cow::Owned(format!("{OWN}{to}"));
+            }
             self.0.push((Cow::Borrowed(to), value));
         }
+    }
+
+    /// The field that has this name in the subgraphs' schemas, even where the client calls another field so.
+    pub(super) fn own(&self, name: &str) -> Option<&Value<'a>> {
+        let own = self.0.iter().find(|(known, _)| known.strip_prefix(OWN) == Some(name));
+        own.map(|(_, value)| value).or_else(|| self.get(name))
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &Value<'a>)> {
