@@ -12,6 +12,8 @@ use hive_router_query_planner::state::supergraph_state::{
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
+const BUILT_IN_SCALARS: [&str; 5] = ["Boolean", "Float", "ID", "Int", "String"];
+
 /// The shape of an answer.
 #[derive(Debug)]
 pub struct Projection {
@@ -76,7 +78,10 @@ pub(super) enum Kind {
     Typename,
     /// `__schema` or `__type`, answered by the router itself.
     Introspection,
+    /// A custom scalar: any JSON.
     Scalar,
+    /// A scalar that every schema has: never a list or an object.
+    BuiltIn,
     /// The values that clients may see.
     Enum(Arc<HashSet<String>>),
     Object(String),
@@ -239,6 +244,7 @@ impl<'c> Compiler<'c> {
                 Kind::Abstract(Arc::new(seen.collect()))
             }
             Some(SupergraphDefinition::Enum(_)) => Kind::Enum(self.enum_values(name)),
+            _ if BUILT_IN_SCALARS.contains(&name) => Kind::BuiltIn,
             _ => Kind::Scalar,
         }
     }

@@ -164,7 +164,10 @@ impl<'w> Writer<'w> {
             (Kind::Enum(_), _) => {
                 return self.misfit("an enum value that is not part of the schema was given", nullable);
             }
-            (Kind::Scalar | Kind::Typename | Kind::Introspection, _) => return self.leaf(value),
+            (Kind::BuiltIn, Value::List(_) | Value::Object(_)) => {
+                return self.misfit("a scalar was expected", nullable);
+            }
+            (Kind::BuiltIn | Kind::Scalar | Kind::Typename | Kind::Introspection, _) => return self.leaf(value),
         };
         match written {
             Err(Nulled) => self.nulled(nullable),

@@ -25,7 +25,10 @@ use graphql_tools::static_graphql::query;
 use hansa_token::Claims;
 use hive_router_query_planner::ast::normalization::{create_normalized_document, normalize_operation_mut};
 use hive_router_query_planner::ast::operation::OperationDefinition;
+use hive_router_query_planner::ast::selection_item::SelectionItem;
+use hive_router_query_planner::ast::selection_set::SelectionSet;
 use hive_router_query_planner::graph::PlannerOverrideContext;
+use hive_router_query_planner::planner::plan_nodes::{PlanNode, QueryPlan, SequenceNode};
 use hive_router_query_planner::utils::cancellation::CancellationToken;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
@@ -151,7 +154,13 @@ impl Blueprint {
         let begun = Instant::now();
         let plan = operation.map(|operation| {
             let limit = CancellationToken::with_timeout(PLANNING_LIMIT);
-            planner.plan_from_normalized_operation(&operation, PlannerOverrideContext::default(), &limit)
+            let plan = |operation| {
+                planner.plan_from_normalized_operation(operation, PlannerOverrideContext::default(), &limit)
+            };
+            match series(&operation) {
+                Some(steps) => steps.iter().map(plan).collect::<Result<_, _>>().map(one_after_the_other),
+                None => plan(&operation),
+            }
         });
         let plan = plan.transpose().map_err(|error| {
             if begun.elapsed() >= PLANNING_LIMIT {
@@ -170,6 +179,34 @@ impl Blueprint {
             introspection: self.introspection.clone(),
         })
     }
+}
+
+/// The root fields of a mutation, each as a mutation of its own: everything below one has to be there before the next
+/// begins (GraphQL spec, "Serial Execution"), while a plan of them all puts what is below them last.
+fn series(operation: &OperationDefinition) -> Option<Vec<OperationDefinition>> {
+    let items = &operation.selection_set.items;
+    if operation.operation_kind != Some(OperationKind::Mutation) || items.len() < 2 {
+        return None;
+    }
+    let mut keys = BTreeSet::new();
+    let is_alone = |item: &SelectionItem| match item {
+        SelectionItem::Field(field) => keys.insert(field.selection_identifier().to_owned()),
+        _ => false,
+    };
+    // A field that is there twice is still run once.
+    if !items.iter().all(is_alone) {
+        return None;
+    }
+    let step = |item: &SelectionItem| {
+        let selection_set = SelectionSet { items: vec![item.clone()] };
+        OperationDefinition { selection_set, ..operation.clone() }
+    };
+    Some(items.iter().map(step).collect())
+}
+
+fn one_after_the_other(plans: Vec<QueryPlan>) -> QueryPlan {
+    let nodes = plans.into_iter().filter_map(|plan| plan.node).collect();
+    QueryPlan { kind: "QueryPlan", node: Some(PlanNode::Sequence(SequenceNode { nodes })) }
 }
 
 fn normalize(
@@ -196,7 +233,34 @@ fn normalize(
         query::Definition::Fragment(_) => None,
     });
     let operation = operation.ok_or_else(|| internal(&"it is gone"))?;
-    Ok(create_normalized_document(schema, operation, name.map(str::to_owned)).operation)
+    let mut operation = create_normalized_document(schema, operation, name.map(str::to_owned)).operation;
+    for item in &mut operation.selection_set.items {
+        if let SelectionItem::Field(field) = item {
+            bare_typenames(&mut field.selections);
+        }
+    }
+    Ok(operation)
+}
+
+/// Asks for `__typename` by its own name and always: the projection writes it where and as the client wants it, and the
+/// planner does not notice when the client calls it like another field.
+fn bare_typenames(selections: &mut SelectionSet) {
+    let mut known = false;
+    selections.items.retain_mut(|item| match item {
+        SelectionItem::Field(field) if field.name == "__typename" => {
+            (field.alias, field.skip_if, field.include_if) = (None, None, None);
+            !std::mem::replace(&mut known, true)
+        }
+        SelectionItem::Field(field) => {
+            bare_typenames(&mut field.selections);
+            true
+        }
+        SelectionItem::InlineFragment(fragment) => {
+            bare_typenames(&mut fragment.selections);
+            true
+        }
+        SelectionItem::FragmentSpread(_) => true,
+    });
 }
 
 /// Takes the selections out of `__schema` and `__type`: the planner knows nothing of the types below.

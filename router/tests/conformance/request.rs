@@ -102,10 +102,11 @@ impl Request {
                         None => fields.push((key.clone(), vec![field.clone()])),
                     }
                 }
-                query::Selection::InlineFragment(fragment) if self.includes(&fragment.directives) => {
-                    if fragment.type_condition.as_ref().is_none_or(|on| applies(schema, on, type_name)) {
-                        self.collect_into(schema, type_name, &fragment.selection_set, fields);
-                    }
+                query::Selection::InlineFragment(fragment)
+                    if self.includes(&fragment.directives)
+                        && fragment.type_condition.as_ref().is_none_or(|on| applies(schema, on, type_name)) =>
+                {
+                    self.collect_into(schema, type_name, &fragment.selection_set, fields);
                 }
                 query::Selection::FragmentSpread(spread) if self.includes(&spread.directives) => {
                     let fragment = self.document.definitions.iter().find_map(|definition| match definition {
