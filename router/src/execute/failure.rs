@@ -2,6 +2,7 @@
 
 use super::path::{Element, to_json};
 use crate::error::{Code, GraphQLError};
+use crate::operation::alias::given;
 use crate::transport::FetchError;
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -69,7 +70,13 @@ impl Failures {
     /// The errors in the order of the plan's fetches.
     pub(super) fn into_errors(mut self) -> Vec<GraphQLError> {
         self.0.sort_by_key(|(fetch, _)| *fetch);
-        self.0.into_iter().map(|(_, failure)| failure.error).collect()
+        let mut errors: Vec<_> = self.0.into_iter().map(|(_, failure)| failure.error).collect();
+        for element in errors.iter_mut().flat_map(|error| error.path.iter_mut().flatten()) {
+            if let Value::String(key) = element {
+                *key = given(key).to_owned();
+            }
+        }
+        errors
     }
 }
 

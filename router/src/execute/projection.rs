@@ -3,7 +3,7 @@
 
 use super::plan::possible_types;
 use super::value::{TYPENAME, write_plain};
-use crate::operation::Variables;
+use crate::operation::{Variables, alias::given};
 use graphql_tools::parser::{query, schema};
 use hive_router_query_planner::planner::Planner;
 use hive_router_query_planner::state::supergraph_state::{
@@ -220,7 +220,7 @@ impl<'c> Compiler<'c> {
         let index = into.fields.iter().position(same).unwrap_or_else(|| {
             into.push(Field {
                 key: key.clone(),
-                prefix: prefix(key),
+                prefix: prefix(given(key)),
                 repeated: false,
                 types,
                 conditions,

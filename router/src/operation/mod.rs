@@ -1,5 +1,6 @@
 //! From a document's text to everything that is known of it before it runs: parsed, validated, authorised, planned.
 
+pub(crate) mod alias;
 mod authorization;
 mod cache;
 mod document;
@@ -126,11 +127,12 @@ impl Blueprint {
         text: &str,
         name: Option<&str>,
     ) -> Result<Self, Vec<GraphQLError>> {
-        let document = document::parse(text, limits).map_err(|error| vec![error])?;
+        let mut document = document::parse(text, limits).map_err(|error| vec![error])?;
         measure::check(&document, limits)?;
         document::validate(&supergraph.api, &document)?;
-        let operation = document::choose(&document, name).map_err(|error| vec![error])?;
         let schema = &supergraph.planner.supergraph;
+        alias::set_apart(&mut document, schema);
+        let operation = document::choose(&document, name).map_err(|error| vec![error])?;
         let most = limits.max_fields.saturating_mul(EXPANSION);
         expansion::check(schema, &document, operation, most).map_err(|error| vec![error])?;
 
