@@ -57,7 +57,11 @@ pub(crate) async fn signer<C: ConnectionTrait>(database: &C, now: DateTime<Utc>)
     if let Some(key) = signing(database, now).await? {
         return Ok(key.into());
     }
-    make(database, newest(database).await?.as_ref(), now, now).await?;
+    let previous = newest(database).await?;
+    // Where another replica has made one between the two reads, this one would make its successor, and sign with it.
+    if !previous.as_ref().is_some_and(|key| (key.signs_from..key.signs_until).contains(&now)) {
+        make(database, previous.as_ref(), now, now).await?;
+    }
     let key = signing(database, now).await?;
     Ok(key.ok_or_else(|| DbErr::RecordNotFound("the signing key just made".to_owned()))?.into())
 }
