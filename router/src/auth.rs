@@ -28,7 +28,8 @@ pub async fn identify(
     forward.insert(header::AUTHORIZATION, value);
     let claims = match verifier {
         Some(verifier) => {
-            let token = bearer(authorization).ok_or_else(|| refusal(&hansa_token::Error::Invalid))?;
+            let token = hansa_token::bearer([authorization.as_bytes()]).map_err(|error| refusal(&error))?;
+            let token = token.ok_or_else(|| refusal(&hansa_token::Error::Invalid))?;
             Some(verifier.verify(token).await.map_err(|error| refusal(&error))?)
         }
         None => None,
@@ -67,11 +68,6 @@ pub fn is_ending(verifier: Option<&Verifier>, claims: Option<&Claims>) -> bool {
 fn time_left(claims: &Claims) -> Duration {
     let expires = SystemTime::UNIX_EPOCH + Duration::from_secs(u64::try_from(claims.exp).unwrap_or(0));
     expires.duration_since(SystemTime::now()).unwrap_or_default()
-}
-
-fn bearer(authorization: &HeaderValue) -> Option<&str> {
-    let (scheme, token) = authorization.to_str().ok()?.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
 }
 
 fn refusal(error: &hansa_token::Error) -> GraphQLError {
