@@ -1,7 +1,12 @@
 //! The time, in UTC with microseconds: the precision that both databases keep.
 
-use chrono::{DateTime, Duration, SubsecRound, Utc};
+use chrono::{DateTime, Datelike, Duration, SubsecRound, Utc};
 use std::sync::{Arc, Mutex, PoisonError};
+
+/// Whether this is a time that every database keeps: years have four digits, as in RFC 3339.
+pub fn is_storable(time: &DateTime<Utc>) -> bool {
+    (0..=9999).contains(&time.year())
+}
 
 /// Where the time comes from.
 #[derive(Clone, Debug, Default)]

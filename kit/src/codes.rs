@@ -1,6 +1,7 @@
 //! What clients are told when something goes wrong: coded errors, and `userErrors` of mutations.
 
 use async_graphql::{Enum, ErrorExtensionValues, SimpleObject};
+use std::sync::Arc;
 
 /// `extensions.code` of a top-level error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,8 +52,6 @@ pub enum UserErrorCode {
     Forbidden,
     /// Another change got in between.
     Conflict,
-    /// The object is not in a state that allows this.
-    InvalidState,
     /// A quota is used up.
     LimitExceeded,
     /// The object has changed since the caller read it.
@@ -91,29 +90,81 @@ impl UserError {
     }
 }
 
+/// A field is refused as a whole: the caller may not have it, or an argument is impossible.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct Denied {
+    /// Why, for programs.
+    pub code: Code,
+    /// Why, for people; in English.
+    pub message: String,
+}
+
+impl Denied {
+    /// A refusal with this code.
+    pub fn new(code: Code, message: impl Into<String>) -> Self {
+        Self { code, message: message.into() }
+    }
+}
+
+impl From<Denied> for async_graphql::Error {
+    fn from(Denied { code, message }: Denied) -> Self {
+        code.error(message)
+    }
+}
+
 /// How a service function refuses: every subgraph's error enum converts into this.
 #[derive(Debug)]
 pub enum Rejection {
     /// Business failures, for `userErrors`.
     User(Vec<UserError>),
     /// A coded error at the top level.
-    Coded(Code, String),
+    Denied(Denied),
     /// A fault; logged, never shown.
     Fault(Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl From<Denied> for Rejection {
+    fn from(denied: Denied) -> Self {
+        Self::Denied(denied)
+    }
 }
 
 impl From<Rejection> for async_graphql::Error {
     fn from(rejection: Rejection) -> Self {
         match rejection {
-            Rejection::Coded(code, message) => code.error(message),
+            Rejection::Denied(denied) => denied.into(),
             // Only a query can get here with user errors: its argument is at fault.
-            Rejection::User(errors) => Code::BadUserInput
-                .error(errors.into_iter().map(|error| error.message).collect::<Vec<_>>().join("; ")),
+            Rejection::User(errors) => {
+                Code::BadUserInput.error(errors.into_iter().map(|error| error.message).collect::<Vec<_>>().join("; "))
+            }
             Rejection::Fault(fault) => {
                 tracing::error!(error = %fault, "internal error");
                 Code::Internal.error("internal error")
             }
         }
+    }
+}
+
+/// A fault of a batch, shared by all that waited for it.
+#[derive(Clone, Debug)]
+pub struct Fault(Arc<dyn std::error::Error + Send + Sync>);
+
+impl<E: std::error::Error + Send + Sync + 'static> From<E> for Fault {
+    fn from(error: E) -> Self {
+        Self(Arc::new(error))
+    }
+}
+
+impl std::fmt::Display for Fault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl From<Fault> for async_graphql::Error {
+    fn from(Fault(error): Fault) -> Self {
+        Rejection::Fault(Box::new(error)).into()
     }
 }
 

@@ -1,5 +1,6 @@
 //! Idempotency keys: a create that is sent again makes nothing new and answers as before.
 
+use crate::codes::{UserError, UserErrorCode};
 use chrono::{DateTime, Duration, Utc};
 use sea_orm::{ActiveValue::Set, ConnectionTrait, DbErr, QueryFilter, entity::prelude::*, sea_query::OnConflict};
 use sha2::{Digest, Sha256};
@@ -27,8 +28,48 @@ mod entity {
 
 /// How long a key is remembered.
 pub const RETENTION: Duration = Duration::hours(24);
-/// The longest key that is taken.
+/// The longest key that is taken, in characters.
 pub const MAX_KEY_LENGTH: usize = 255;
+
+/// Why a create is refused for its idempotency key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum KeyError {
+    /// It is empty.
+    #[error("an idempotency key is not empty")]
+    Blank,
+    /// It is longer than [`MAX_KEY_LENGTH`].
+    #[error("an idempotency key has at most {MAX_KEY_LENGTH} characters")]
+    TooLong,
+    /// It was used with another input.
+    #[error("this idempotency key was used with another input")]
+    Reused,
+}
+
+impl From<KeyError> for UserError {
+    fn from(error: KeyError) -> Self {
+        let code = match error {
+            KeyError::Blank => UserErrorCode::Blank,
+            KeyError::TooLong => UserErrorCode::TooLong,
+            KeyError::Reused => UserErrorCode::IdempotencyKeyReused,
+        };
+        Self::at(code, FIELD, error.to_string())
+    }
+}
+
+/// Where inputs have their key.
+pub const FIELD: &[&str] = &["input", "idempotencyKey"];
+
+/// Checks a key that a client made up.
+///
+/// # Errors
+/// [`KeyError::Blank`] and [`KeyError::TooLong`].
+pub fn check_key(key: &str) -> Result<(), KeyError> {
+    match key.chars().take(MAX_KEY_LENGTH + 1).count() {
+        0 => Err(KeyError::Blank),
+        1..=MAX_KEY_LENGTH => Ok(()),
+        _ => Err(KeyError::TooLong),
+    }
+}
 
 /// What is known of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

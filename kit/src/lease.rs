@@ -5,7 +5,8 @@
 
 use chrono::{DateTime, Duration, Utc};
 use sea_orm::{
-    ActiveValue::Set, ConnectionTrait, DbErr,
+    ActiveValue::Set,
+    ConnectionTrait, DbErr,
     entity::prelude::*,
     sea_query::{Expr, ExprTrait, OnConflict},
 };
@@ -42,9 +43,11 @@ pub async fn acquire<C: ConnectionTrait>(
     now: DateTime<Utc>,
 ) -> Result<bool, DbErr> {
     let row = entity::ActiveModel { name: Set(name.to_owned()), holder: Set(holder), expires_at: Set(now + TTL) };
-    let is_ours_or_expired = Expr::col((entity::Entity, entity::Column::Holder))
-        .eq(holder)
-        .or(Expr::col((entity::Entity, entity::Column::ExpiresAt)).lte(now));
+    let is_ours_or_expired = Expr::col((entity::Entity, entity::Column::Holder)).eq(holder).or(Expr::col((
+        entity::Entity,
+        entity::Column::ExpiresAt,
+    ))
+    .lte(now));
     let affected = entity::Entity::insert(row)
         .on_conflict(
             OnConflict::column(entity::Column::Name)

@@ -21,6 +21,7 @@ pub mod scalars;
 pub mod serve;
 pub mod signals;
 pub mod streams;
+#[cfg(feature = "testing")]
 pub mod testing;
 pub mod viewer;
 

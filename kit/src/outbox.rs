@@ -49,12 +49,18 @@ const POLL: Duration = Duration::from_millis(200);
 const MAX_RETRY_DELAY: Duration = Duration::from_secs(10);
 
 /// A service's outbox: wakes the relay of this process when a transaction has committed.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Outbox {
+    service: &'static str,
     committed: Arc<Notify>,
 }
 
 impl Outbox {
+    /// The outbox of `service`, which names it in metrics.
+    pub fn new(service: &'static str) -> Self {
+        Self { service, committed: Arc::default() }
+    }
+
     /// Says that rows were committed.
     pub fn wake(&self) {
         self.committed.notify_one();
@@ -98,7 +104,7 @@ pub async fn relay(database: DatabaseConnection, bus: Bus, outbox: Outbox, clock
     let holder = Uuid::new_v4();
     let mut delays = retry_delays();
     while !shutdown.is_cancelled() {
-        let pause = match relay_batch(&database, &bus, holder, &clock).await {
+        let pause = match relay_batch(&database, &bus, &outbox, holder, &clock).await {
             Ok(BATCH) => continue,
             Ok(_) => {
                 delays = retry_delays();
@@ -136,13 +142,26 @@ fn retry_delays() -> backon::ExponentialBackoff {
 }
 
 /// Publishes at most [`BATCH`] rows and returns how many it was.
-async fn relay_batch(database: &DatabaseConnection, bus: &Bus, holder: Uuid, clock: &Clock) -> Result<u64, Error> {
+async fn relay_batch(
+    database: &DatabaseConnection,
+    bus: &Bus,
+    outbox: &Outbox,
+    holder: Uuid,
+    clock: &Clock,
+) -> Result<u64, Error> {
+    let gauge = metrics::gauge!("hansa_outbox_depth", "service" => outbox.service);
     // The lease is taken only when there is work, and the rows are read under it: nobody else is publishing them.
-    let is_empty = oldest(1).one(database).await?.is_none();
-    if is_empty || !lease::acquire(database, LEASE, holder, clock.now()).await? {
+    if oldest(1).one(database).await?.is_none() {
+        gauge.set(0.0);
+        return Ok(0);
+    }
+    if !lease::acquire(database, LEASE, holder, clock.now()).await? {
         return Ok(0);
     }
     let rows = oldest(BATCH).all(database).await?;
+    let waiting = if (rows.len() as u64) < BATCH { rows.len() as u64 } else { depth(database).await? };
+    #[expect(clippy::cast_precision_loss, reason = "a gauge need not be exact beyond 2^52")]
+    gauge.set(waiting as f64);
     let mut published = Vec::with_capacity(rows.len());
     let mut topics: Vec<(String, Vec<Record>)> = Vec::new();
     for row in rows {
@@ -160,7 +179,7 @@ async fn relay_batch(database: &DatabaseConnection, bus: &Bus, holder: Uuid, clo
     let transaction = database::begin(database).await?;
     entity::Entity::delete_many().filter(entity::Column::Seq.is_in(published)).exec(&transaction).await?;
     transaction.commit().await?;
-    metrics::counter!("hansa_outbox_published_total").increment(count);
+    metrics::counter!("hansa_outbox_published_total", "service" => outbox.service).increment(count);
     Ok(count)
 }
 

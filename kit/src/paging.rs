@@ -1,14 +1,24 @@
 //! Keyset pagination: Relay connections over an ordered key.
 //!
-//! A store reads one row more than the page holds, in the order of the key and after the cursor's key; [`Slice::of`] cuts
-//! the surplus row off and [`connection`] makes the GraphQL type of it.
+//! A store reads one row more than the page holds, in the order of the key and after the cursor's key, as [`keyset`] has
+//! it; [`Slice::of`] cuts the surplus row off and [`connection`] makes the GraphQL type of it.
 
-use crate::codes::{Code, Rejection};
+use crate::{
+    clock::is_storable,
+    codes::{Code, Denied},
+    filter::SortDirection,
+};
 use async_graphql::{
     Context, OutputType, SimpleObject,
     connection::{Connection, CursorType, Edge, EmptyFields, OpaqueCursor},
 };
-use serde::{Serialize, de::DeserializeOwned};
+use chrono::{DateTime, Utc};
+use sea_orm::{
+    Condition, Order, QueryOrder, QuerySelect, Value,
+    entity::prelude::*,
+    sea_query::{Expr, ExprTrait},
+};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 /// Entries on a page when the client does not say.
 pub const DEFAULT_PAGE: i32 = 20;
@@ -29,17 +39,71 @@ impl<K: Serialize + DeserializeOwned + Send + Sync> Page<K> {
     ///
     /// # Errors
     /// `BAD_USER_INPUT` when `first` is out of bounds or `after` is not a cursor of this list.
-    pub fn new(first: Option<i32>, after: Option<String>) -> Result<Self, Rejection> {
+    pub fn new(first: Option<i32>, after: Option<String>) -> Result<Self, Denied> {
         let first = first.unwrap_or(DEFAULT_PAGE);
-        let limit = u64::try_from(first).ok().filter(|_| first <= MAX_PAGE).ok_or_else(|| {
-            Rejection::Coded(Code::BadUserInput, format!("`first` must be between 0 and {MAX_PAGE}"))
-        })?;
+        let limit = u64::try_from(first)
+            .ok()
+            .filter(|_| first <= MAX_PAGE)
+            .ok_or_else(|| Denied::new(Code::BadUserInput, format!("`first` must be between 0 and {MAX_PAGE}")))?;
         let after = after
             .map(|cursor| OpaqueCursor::<K>::decode_cursor(&cursor).map(|cursor| cursor.0))
             .transpose()
-            .map_err(|_| Rejection::Coded(Code::BadUserInput, "`after` is not a cursor of this list".into()))?;
+            .map_err(|_| Denied::new(Code::BadUserInput, "`after` is not a cursor of this list"))?;
         Ok(Self { limit, after })
     }
+}
+
+/// The place of an entry in a list ordered by a time; entries of the same time are ordered by their ids.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize)]
+#[serde(try_from = "(DateTime<Utc>, Uuid)", into = "(DateTime<Utc>, Uuid)")]
+pub struct Position {
+    /// The time it is ordered by.
+    pub time: DateTime<Utc>,
+    /// The entry's key.
+    pub id: Uuid,
+}
+
+impl From<Position> for (DateTime<Utc>, Uuid) {
+    fn from(Position { time, id }: Position) -> Self {
+        (time, id)
+    }
+}
+
+/// Cursors come from clients: one may hold a time that no database takes.
+impl TryFrom<(DateTime<Utc>, Uuid)> for Position {
+    type Error = &'static str;
+
+    fn try_from((time, id): (DateTime<Utc>, Uuid)) -> Result<Self, Self::Error> {
+        if is_storable(&time) { Ok(Self { time, id }) } else { Err("an impossible time") }
+    }
+}
+
+impl From<Position> for Vec<Value> {
+    fn from(Position { time, id }: Position) -> Self {
+        vec![time.into(), id.into()]
+    }
+}
+
+/// `entries` in the order of `columns`, which are unique together: those behind the entry with the values `after`, and one
+/// more than the page holds. An index over the columns serves both.
+pub fn keyset<E: EntityTrait>(
+    entries: Select<E>,
+    columns: &[E::Column],
+    direction: SortDirection,
+    after: Option<Vec<Value>>,
+    limit: u64,
+) -> Select<E> {
+    let is_behind = after.map(|after| {
+        let place = Expr::tuple(columns.iter().map(|column| Expr::col(column.as_column_ref())));
+        let after = Expr::tuple(after.into_iter().map(Expr::val));
+        match direction {
+            SortDirection::Asc => place.gt(after),
+            SortDirection::Desc => place.lt(after),
+        }
+    });
+    let order = Order::from(direction);
+    let behind = entries.filter(Condition::all().add_option(is_behind));
+    columns.iter().fold(behind, |entries, column| entries.order_by(*column, order.clone())).limit(limit + 1)
 }
 
 /// The entries of one page.
@@ -129,6 +193,18 @@ mod tests {
         fn page_size_is_bounded(first in any::<i32>()) {
             let page = Page::<i64>::new(Some(first), None);
             prop_assert_eq!(page.is_ok(), (0..=MAX_PAGE).contains(&first));
+        }
+    }
+
+    #[test]
+    fn impossible_times_are_refused() {
+        let page = |time: &str| {
+            let cursor = OpaqueCursor((time.to_owned(), Uuid::nil())).encode_cursor();
+            Page::<Position>::new(None, Some(cursor))
+        };
+        assert!(page("2026-03-01T12:00:00Z").is_ok());
+        for time in ["-200000-01-01T00:00:00Z", "+200000-01-01T00:00:00Z", "noon"] {
+            assert_eq!(page(time).unwrap_err().code, Code::BadUserInput, "{time}");
         }
     }
 

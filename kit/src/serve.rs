@@ -7,7 +7,7 @@ use crate::{
     codes::Code,
     viewer::{Client, Viewer},
 };
-use async_graphql::{ObjectType, Request, Response, Schema, ServerError, SubscriptionType};
+use async_graphql::{ObjectType, Request, Response, Schema, ServerError, SubscriptionType, Value};
 use axum::{
     Json, Router,
     body::Bytes,
@@ -72,12 +72,12 @@ where
     let request = match serde_json::from_slice::<Request>(&body) {
         Ok(request) => request,
         Err(error) => {
-            return answer(
-                StatusCode::BAD_REQUEST,
-                coded(Code::BadUserInput.as_str(), &format!("bad request: {error}")),
-            );
+            return bad_request(&format!("bad request: {error}"));
         }
     };
+    if holds_nul(&request) {
+        return bad_request("the character U+0000 cannot be stored");
+    }
     let identity = viewer.identity().cloned();
     let request = request.data(viewer).data(client(&headers));
     if wants_stream(&headers) {
@@ -89,15 +89,33 @@ where
 }
 
 async fn viewer(verifier: &Verifier, headers: &HeaderMap) -> Result<Viewer, hansa_token::Error> {
-    let Some(value) = headers.get(header::AUTHORIZATION) else { return Ok(Viewer::Anonymous) };
-    let token = value
-        .to_str()
-        .ok()
-        .and_then(|value| value.split_once(' '))
-        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
-        .map(|(_, token)| token.trim())
-        .ok_or(hansa_token::Error::Invalid)?;
-    Viewer::of(verifier.verify(token).await?).ok_or(hansa_token::Error::Invalid)
+    let authorization = headers.get_all(header::AUTHORIZATION);
+    match hansa_token::bearer(authorization.iter().map(HeaderValue::as_bytes))? {
+        Some(token) => Viewer::of(verifier.verify(token).await?).ok_or(hansa_token::Error::Invalid),
+        None => Ok(Viewer::Anonymous),
+    }
+}
+
+/// Whether the request holds U+0000, which Postgres keeps in no text: neither a store nor a domain meets it.
+fn holds_nul(request: &Request) -> bool {
+    fn in_value(value: &Value) -> bool {
+        match value {
+            Value::String(text) => text.contains('\0'),
+            Value::List(items) => items.iter().any(in_value),
+            Value::Object(fields) => fields.values().any(in_value),
+            _ => false,
+        }
+    }
+    request.variables.values().any(in_value) || escapes_nul(&request.query)
+}
+
+/// Whether a document has the escape sequence of U+0000, whose backslash is not itself escaped. The character itself is in
+/// no document (GraphQL, "Source Text").
+fn escapes_nul(document: &str) -> bool {
+    document.match_indices(r"\u0000").any(|(at, _)| {
+        let before = document[..at].bytes().rev().take_while(|&byte| byte == b'\\').count();
+        before.is_multiple_of(2)
+    })
 }
 
 fn client(headers: &HeaderMap) -> Client {
@@ -148,6 +166,10 @@ fn coded(code: &str, message: &str) -> Response {
     Response::from_errors(vec![error])
 }
 
+fn bad_request(message: &str) -> HttpResponse {
+    answer(StatusCode::BAD_REQUEST, coded(Code::BadUserInput.as_str(), message))
+}
+
 fn refuse(error: &hansa_token::Error) -> HttpResponse {
     let status = match error {
         hansa_token::Error::KeysUnavailable => StatusCode::SERVICE_UNAVAILABLE,
@@ -158,4 +180,73 @@ fn refuse(error: &hansa_token::Error) -> HttpResponse {
 
 fn answer(status: StatusCode, response: Response) -> HttpResponse {
     (status, [(header::CONTENT_TYPE, RESPONSE_TYPE)], Json(response)).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use async_graphql::{EmptyMutation, EmptySubscription, Object};
+    use axum::{body::Body, http};
+    use hansa_token::{JwkSet, Revocations};
+    use serde_json::{Value as Json, json};
+    use tower::ServiceExt;
+
+    struct Query;
+
+    #[Object]
+    impl Query {
+        async fn echo(&self, text: Option<String>) -> Option<String> {
+            text
+        }
+    }
+
+    fn service() -> Router {
+        let keys = Arc::new(|| Box::pin(async { Ok(JwkSet { keys: Vec::new() }) }) as _);
+        let verifier = Verifier::new(hansa_token::Config::default(), keys, Arc::new(Revocations::default()));
+        let schema = Schema::new(Query, EmptyMutation, EmptySubscription);
+        routes(schema, Arc::new(verifier), CancellationToken::new())
+    }
+
+    async fn send(request: http::request::Builder, body: &Json) -> (StatusCode, Json) {
+        let response = service().oneshot(request.body(Body::from(body.to_string())).unwrap()).await.unwrap();
+        let status = response.status();
+        let body = axum::body::to_bytes(response.into_body(), MAX_BODY).await.unwrap();
+        (status, serde_json::from_slice(&body).unwrap())
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_stored_is_refused() {
+        let query = "query ($text: String) { echo(text: $text) }";
+        for body in [
+            json!({ "query": query, "variables": { "text": "a\0b" } }),
+            json!({ "query": query, "variables": { "text": null, "more": { "deep": ["", "\0"] } } }),
+            json!({ "query": r#"{ echo(text: "a\u0000b") }"# }),
+            json!({ "query": r#"{ echo(text: "\\\u0000") }"# }),
+        ] {
+            let (status, answer) = send(http::Request::post("/graphql"), &body).await;
+            assert_eq!(status, StatusCode::BAD_REQUEST, "{body}");
+            assert_eq!(answer["errors"][0]["extensions"]["code"], "BAD_USER_INPUT");
+        }
+        // Text that speaks of it.
+        for body in [
+            json!({ "query": query, "variables": { "text": r"\u0000" } }),
+            json!({ "query": r#"{ echo(text: "\\u0000") }"# }),
+        ] {
+            assert_eq!(send(http::Request::post("/graphql"), &body).await.1, json!({ "data": { "echo": r"\u0000" } }));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_request_has_one_token_at_most() {
+        let body = json!({ "query": "{ echo }" });
+        for headers in [&["Basic YTpi"][..], &["Bearer a", "Bearer a"]] {
+            let request = headers
+                .iter()
+                .fold(http::Request::post("/graphql"), |request, value| request.header(header::AUTHORIZATION, *value));
+            let (status, answer) = send(request, &body).await;
+            assert_eq!(status, StatusCode::UNAUTHORIZED, "{headers:?}");
+            assert_eq!(answer["errors"][0]["extensions"]["code"], "TOKEN_INVALID");
+        }
+        assert_eq!(send(http::Request::post("/graphql"), &body).await.0, StatusCode::OK);
+    }
 }

@@ -7,8 +7,8 @@ use crate::Error;
 use dashmap::DashMap;
 use fred::{
     prelude::{
-        Builder, ClientLike, Config as RedisConfig, ConnectionConfig, EventInterface, PerformanceConfig, PubsubInterface,
-        ReconnectPolicy,
+        Builder, ClientLike, Config as RedisConfig, ConnectionConfig, EventInterface, PerformanceConfig,
+        PubsubInterface, ReconnectPolicy,
     },
     types::config::UnresponsiveConfig,
 };

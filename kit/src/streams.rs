@@ -5,7 +5,7 @@
 
 use crate::{
     Clock, Error,
-    codes::{Code, Rejection},
+    codes::{Code, Denied},
     signals::Signals,
 };
 use async_graphql::{
@@ -177,12 +177,12 @@ pub async fn erase<C: ConnectionTrait>(transaction: &C, viewer: Uuid) -> Result<
 ///
 /// # Errors
 /// `BAD_USER_INPUT` when it is not a cursor.
-pub fn parse_cursor(after: Option<&str>) -> Result<Option<i64>, Rejection> {
+pub fn parse_cursor(after: Option<&str>) -> Result<Option<i64>, Denied> {
     let decode = |cursor| OpaqueCursor::<i64>::decode_cursor(cursor).ok().map(|cursor| cursor.0).filter(|at| *at >= 0);
     match after.map(decode) {
         None => Ok(None),
         Some(Some(position)) => Ok(Some(position)),
-        Some(None) => Err(Rejection::Coded(Code::BadUserInput, "`after` is not a cursor of this stream".into())),
+        Some(None) => Err(Denied::new(Code::BadUserInput, "`after` is not a cursor of this stream")),
     }
 }
 

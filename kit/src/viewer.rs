@@ -1,9 +1,10 @@
 //! Who asks.
 
 use crate::{
-    codes::{Code, Rejection},
+    codes::{Code, Denied},
     ids,
 };
+use async_graphql::Context;
 use hansa_token::Claims;
 use std::sync::Arc;
 use uuid::Uuid;
@@ -22,6 +23,8 @@ pub enum Viewer {
     /// A signed-in user.
     User(Identity),
 }
+
+static ANONYMOUS: Viewer = Viewer::Anonymous;
 
 /// A signed-in user, as the access token says.
 #[derive(Clone, Debug)]
@@ -42,6 +45,11 @@ impl Viewer {
         Some(Self::User(Identity { user_id, session_id, claims }))
     }
 
+    /// Who sent the request: nobody in particular unless its data has a viewer.
+    pub fn in_context<'a>(context: &Context<'a>) -> &'a Self {
+        context.data_opt().unwrap_or(&ANONYMOUS)
+    }
+
     /// The signed-in user, if any.
     pub fn identity(&self) -> Option<&Identity> {
         match self {
@@ -54,8 +62,8 @@ impl Viewer {
     ///
     /// # Errors
     /// `UNAUTHENTICATED` for an anonymous caller.
-    pub fn require(&self) -> Result<&Identity, Rejection> {
-        self.identity().ok_or_else(|| Rejection::Coded(Code::Unauthenticated, "sign in first".into()))
+    pub fn require(&self) -> Result<&Identity, Denied> {
+        self.identity().ok_or_else(|| Denied::new(Code::Unauthenticated, "sign in first"))
     }
 
     /// Whether this is the user `id`.
@@ -72,12 +80,12 @@ impl Viewer {
     ///
     /// # Errors
     /// `UNAUTHENTICATED` for an anonymous caller, `FORBIDDEN` for one without any of the scopes.
-    pub fn require_any_scope(&self, scopes: &[&str]) -> Result<&Identity, Rejection> {
+    pub fn require_any_scope(&self, scopes: &[&str]) -> Result<&Identity, Denied> {
         let identity = self.require()?;
         if self.has_any_scope(scopes) {
             Ok(identity)
         } else {
-            Err(Rejection::Coded(Code::Forbidden, format!("this needs the scope {}", scopes.join(" or "))))
+            Err(Denied::new(Code::Forbidden, format!("this needs the scope {}", scopes.join(" or "))))
         }
     }
 }

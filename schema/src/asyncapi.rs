@@ -96,7 +96,6 @@ fn cloud_event() -> Value {
             "subject": { "type": "string", "description": "The aggregate; events of one keep their order." },
             "time": { "type": "string", "format": "date-time" },
             "datacontenttype": { "const": "application/json" },
-            "traceparent": { "type": "string", "description": "W3C trace context." },
             "data": {}
         }
     })

@@ -36,9 +36,6 @@ pub struct Envelope<T> {
     pub time: DateTime<Utc>,
     /// Always `application/json`.
     pub datacontenttype: String,
-    /// W3C trace context of the request that caused it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub traceparent: Option<String>,
     /// What happened.
     pub data: T,
 }
@@ -54,7 +51,6 @@ impl<T: Event> Envelope<T> {
             subject: data.subject(),
             time,
             datacontenttype: "application/json".into(),
-            traceparent: None,
             data,
         }
     }

@@ -51,7 +51,7 @@ async fn first_appearances(bus: &Bus, count: usize) -> Vec<u128> {
 /// A relay as one replica runs it.
 fn replica(database: &DatabaseConnection, bus: &Bus, shutdown: &CancellationToken) -> tokio::task::JoinHandle<()> {
     let (database, bus) = (database.clone(), bus.clone());
-    tokio::spawn(relay(database, bus, Outbox::default(), Clock::System, shutdown.clone()))
+    tokio::spawn(relay(database, bus, Outbox::new("test"), Clock::System, shutdown.clone()))
 }
 
 async fn stop(shutdown: CancellationToken, replicas: Vec<tokio::task::JoinHandle<()>>) {

@@ -1,7 +1,6 @@
 //! What a notification is: its id, its kinds, what of it is told live.
 
 use async_graphql::Enum;
-use chrono::{DateTime, Utc};
 use hansa_kit::filter::DateTimeRange;
 use sea_orm::{DeriveActiveEnum, EnumIter, prelude::StringLen};
 use serde::{Deserialize, Serialize};
@@ -43,9 +42,6 @@ pub(crate) struct Filter {
     pub(crate) is_read: Option<bool>,
     pub(crate) created_at: DateTimeRange,
 }
-
-/// A notification's place in the list: when it was made, and its id.
-pub(crate) type Position = (DateTime<Utc>, Uuid);
 
 /// An entry of the stream. What it tells of is read when it is sent, and so never out of date.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]

@@ -1,10 +1,13 @@
 //! What can go wrong in notifications.
 
-use hansa_kit::codes::{Rejection, UserError, UserErrorCode};
+use hansa_kit::codes::{Denied, Rejection, UserError, UserErrorCode};
 
 /// Why notifications could not do as asked.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    /// The caller may not do this, or asks for the impossible.
+    #[error(transparent)]
+    Denied(#[from] Denied),
     /// The caller has no such notification.
     #[error("you have no such notification")]
     NotFound,
@@ -23,6 +26,7 @@ impl From<Error> for Rejection {
     fn from(error: Error) -> Self {
         match error {
             Error::NotFound => Self::User(vec![UserError::at(UserErrorCode::NotFound, &["id"], error.to_string())]),
+            Error::Denied(denied) => denied.into(),
             Error::Kit(fault) => Self::Fault(Box::new(fault)),
         }
     }

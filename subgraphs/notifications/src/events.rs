@@ -1,7 +1,7 @@
 //! What notifications consume.
 
 use crate::{
-    Error, Service,
+    Service,
     domain::{Kind, NewNotification},
     service,
     texts::{self, Language},
@@ -41,14 +41,5 @@ async fn handle(
             Ok(Some(Box::new(move || service.announce(user_id))))
         }
         _ => Ok(None),
-    }
-}
-
-impl From<Error> for HandlerError {
-    fn from(error: Error) -> Self {
-        match error {
-            Error::Kit(error) => Self::Retry(error),
-            error => Self::Poison(error.to_string()),
-        }
     }
 }

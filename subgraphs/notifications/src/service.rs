@@ -1,20 +1,27 @@
-//! What can be done with notifications: each change and its entry in the recipient's stream in one transaction.
+//! What can be done with notifications, and who may do it: each change and its entry in the recipient's stream in one
+//! transaction.
+//!
+//! A notification is its recipient's alone: nobody else reads or changes it, whatever their scopes. So everything here asks
+//! for the viewer, and hands the store their id as that of the recipient.
 
 use crate::{
     Error,
     domain::{Change, Filter, NewNotification},
     entity::notification::Model,
-    store,
+    store::{self, OwnId},
 };
 use chrono::{DateTime, Utc};
 use futures::{Stream, StreamExt};
 use hansa_kit::{
-    Clock, database, ids,
+    Clock, Viewer,
+    codes::Denied,
+    database, ids,
+    paging::{Page, Position, Slice},
     signals::{Signal, Signals},
     streams::{self, Item, StreamGap},
-    viewer::Identity,
 };
 use sea_orm::{DatabaseConnection, DatabaseTransaction};
+use std::collections::HashMap;
 use uuid::Uuid;
 
 /// The name of the durable stream.
@@ -43,7 +50,7 @@ pub(crate) async fn notify(
     transaction: &DatabaseTransaction,
     now: DateTime<Utc>,
     new: NewNotification,
-) -> Result<(), Error> {
+) -> Result<(), hansa_kit::Error> {
     let (id, recipient) = (ids::new(), new.recipient_id);
     store::insert(transaction, id, new, now).await?;
     append(transaction, recipient, now, Change::Received { id }).await
@@ -54,24 +61,56 @@ async fn append(
     recipient: Uuid,
     now: DateTime<Utc>,
     change: Change,
-) -> Result<(), Error> {
-    Ok(streams::append(transaction, STREAM, recipient, now, &change).await?)
+) -> Result<(), hansa_kit::Error> {
+    streams::append(transaction, STREAM, recipient, now, &change).await
 }
 
 /// Erases all that is kept of a user, within the transaction of their account's end.
-pub(crate) async fn erase(transaction: &DatabaseTransaction, user: Uuid) -> Result<(), Error> {
+pub(crate) async fn erase(transaction: &DatabaseTransaction, user: Uuid) -> Result<(), hansa_kit::Error> {
     store::delete_all(transaction, user).await?;
-    Ok(streams::erase(transaction, user).await?)
+    streams::erase(transaction, user).await
+}
+
+/// Whether the viewer may read the notifications of `recipient`.
+pub(crate) fn may_read(viewer: &Viewer, recipient: Uuid) -> bool {
+    viewer.is(recipient)
+}
+
+/// What a notification is read by: its id, if it is one, and the viewer as who must be its recipient.
+pub(crate) fn own(viewer: &Viewer, id: Option<Uuid>) -> Result<Option<OwnId>, Denied> {
+    let recipient = viewer.require()?.user_id;
+    Ok(id.map(|id| (recipient, id)))
+}
+
+/// Those of `ids`, which [`own`] has made, that exist.
+pub(crate) async fn find_many(service: &Service, ids: &[OwnId]) -> Result<HashMap<OwnId, Model>, Error> {
+    Ok(store::find_many(&service.database, ids).await?)
+}
+
+/// A page of the viewer's notifications that match `filter`, newest first.
+pub(crate) async fn list(
+    service: &Service,
+    viewer: &Viewer,
+    filter: &Filter,
+    page: &Page<Position>,
+) -> Result<Slice<Model>, Error> {
+    Ok(store::list(&service.database, viewer.require()?.user_id, filter, page).await?)
+}
+
+/// How many of the viewer's notifications match `filter`.
+pub(crate) async fn count(service: &Service, viewer: &Viewer, filter: &Filter) -> Result<u64, Error> {
+    Ok(store::count(&service.database, viewer.require()?.user_id, filter).await?)
 }
 
 /// Marks one's notification as read or unread. When it is so already, or `is_read` says nothing, nothing changes.
 pub(crate) async fn update(
     service: &Service,
-    viewer: &Identity,
-    id: Uuid,
+    viewer: &Viewer,
+    id: Option<Uuid>,
     is_read: Option<bool>,
 ) -> Result<Model, Error> {
-    let (recipient, now) = (viewer.user_id, service.clock.now());
+    let (recipient, now) = (viewer.require()?.user_id, service.clock.now());
+    let id = id.ok_or(Error::NotFound)?;
     let transaction = database::begin(&service.database).await?;
     let is_changed = match is_read {
         Some(is_read) => store::set_read(&transaction, recipient, store::is(id), is_read.then_some(now)).await? > 0,
@@ -87,8 +126,8 @@ pub(crate) async fn update(
 }
 
 /// Marks those of one's notifications that match `filter` as read, and returns how many were not.
-pub(crate) async fn mark_all_read(service: &Service, viewer: &Identity, filter: &Filter) -> Result<u64, Error> {
-    let (recipient, now) = (viewer.user_id, service.clock.now());
+pub(crate) async fn mark_all_read(service: &Service, viewer: &Viewer, filter: &Filter) -> Result<u64, Error> {
+    let (recipient, now) = (viewer.require()?.user_id, service.clock.now());
     let transaction = database::begin(&service.database).await?;
     let changed = store::set_read(&transaction, recipient, store::matching(filter), Some(now)).await?;
     if changed > 0 {
@@ -100,8 +139,9 @@ pub(crate) async fn mark_all_read(service: &Service, viewer: &Identity, filter: 
 }
 
 /// Deletes one's notification.
-pub(crate) async fn delete(service: &Service, viewer: &Identity, id: Uuid) -> Result<(), Error> {
-    let recipient = viewer.user_id;
+pub(crate) async fn delete(service: &Service, viewer: &Viewer, id: Option<Uuid>) -> Result<(), Error> {
+    let recipient = viewer.require()?.user_id;
+    let id = id.ok_or(Error::NotFound)?;
     let transaction = database::begin(&service.database).await?;
     if !store::delete(&transaction, recipient, id).await? {
         return Err(Error::NotFound);
@@ -115,17 +155,18 @@ pub(crate) async fn delete(service: &Service, viewer: &Identity, id: Uuid) -> Re
 /// What happens to one's notifications, behind the cursor `after` or from now on.
 pub(crate) fn watch(
     service: &Service,
-    viewer: &Identity,
+    viewer: &Viewer,
     after: Option<i64>,
-) -> impl Stream<Item = Result<Occurrence, Error>> + Send + use<> {
+) -> Result<impl Stream<Item = Result<Occurrence, Error>> + Send + use<>, Error> {
+    let recipient = viewer.require()?.user_id;
     let Service { database, signals, clock } = service.clone();
-    streams::subscribe(database, signals, clock, STREAM, viewer.user_id, after).map(|item| match item? {
+    Ok(streams::subscribe(database, signals, clock, STREAM, recipient, after).map(|item| match item? {
         Item::Event { cursor, occurred_at, payload } => {
             let change = serde_json::from_str(&payload).map_err(hansa_kit::Error::from)?;
             Ok(Occurrence::Change { cursor, occurred_at, change })
         }
         Item::Gap(gap) => Ok(Occurrence::Gap(gap)),
-    })
+    }))
 }
 
 /// What a subscriber is told.

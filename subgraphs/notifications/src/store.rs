@@ -1,17 +1,20 @@
 //! Every query of notifications. Each asks for whose they are: nobody sees or changes another's.
 
 use crate::{
-    Error,
-    domain::{Filter, NewNotification, Position},
+    domain::{Filter, NewNotification},
     entity::notification::{ActiveModel, Column, Entity, Model},
 };
 use chrono::{DateTime, Utc};
-use hansa_kit::paging::{Page, Slice};
+use hansa_kit::{
+    Error,
+    filter::SortDirection,
+    paging::{Page, Position, Slice, keyset},
+};
 use sea_orm::{
     ActiveValue::Set,
-    ConnectionTrait, Order, QueryOrder, QuerySelect, QueryTrait,
+    ConnectionTrait,
     entity::prelude::*,
-    sea_query::{Condition, Expr, ExprTrait},
+    sea_query::{Condition, Expr},
 };
 use std::collections::HashMap;
 
@@ -24,10 +27,7 @@ pub(crate) async fn find(database: &impl ConnectionTrait, recipient: Uuid, id: U
 }
 
 /// Those of `ids` that exist, and nothing under the key of somebody whose they are not.
-pub(crate) async fn find_many(
-    database: &impl ConnectionTrait,
-    ids: &[OwnId],
-) -> Result<HashMap<OwnId, Model>, hansa_kit::Error> {
+pub(crate) async fn find_many(database: &impl ConnectionTrait, ids: &[OwnId]) -> Result<HashMap<OwnId, Model>, Error> {
     // SQLite finds no index for pairs; that the recipient is the right one, the key of the result tells.
     let found = Entity::find().filter(Column::Id.is_in(ids.iter().map(|(_, id)| *id))).all(database).await?;
     Ok(found.into_iter().map(|one| ((one.recipient_id, one.id), one)).collect())
@@ -40,15 +40,10 @@ pub(crate) async fn list(
     filter: &Filter,
     page: &Page<Position>,
 ) -> Result<Slice<Model>, Error> {
-    let place = Expr::tuple([Expr::col(Column::CreatedAt), Expr::col(Column::Id)]);
-    let rows = of(recipient)
-        .filter(matching(filter))
-        .apply_if(page.after, |rows, (time, id)| rows.filter(place.lt(Expr::tuple([Expr::val(time), Expr::val(id)]))))
-        .order_by(Column::CreatedAt, Order::Desc)
-        .order_by(Column::Id, Order::Desc)
-        .limit(page.limit + 1)
-        .all(database)
-        .await?;
+    let columns = &[Column::CreatedAt, Column::Id];
+    let after = page.after.map(Into::into);
+    let wanted = of(recipient).filter(matching(filter));
+    let rows = keyset(wanted, columns, SortDirection::Desc, after, page.limit).all(database).await?;
     Ok(Slice::of(rows, page.limit))
 }
 

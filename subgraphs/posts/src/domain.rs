@@ -1,7 +1,6 @@
 //! What a post is: its ids, its text, the orders it is listed in.
 
 use async_graphql::Enum;
-use chrono::{DateTime, Utc};
 use hansa_kit::filter::{DateTimeRange, SortDirection};
 use uuid::Uuid;
 
@@ -23,9 +22,6 @@ pub enum BodyError {
     /// Longer than 10 000 characters.
     #[error("a post has at most {MAX_BODY} characters")]
     TooLong,
-    /// It contains U+0000, which cannot be stored.
-    #[error("a post cannot contain the character U+0000")]
-    Invalid,
 }
 
 impl Body {
@@ -37,9 +33,6 @@ impl Body {
         }
         if text.chars().nth(MAX_BODY).is_some() {
             return Err(BodyError::TooLong);
-        }
-        if text.contains('\0') {
-            return Err(BodyError::Invalid);
         }
         Ok(Self(text.to_owned()))
     }
@@ -79,9 +72,6 @@ pub(crate) struct Filter {
     pub(crate) created_at: DateTimeRange,
 }
 
-/// A post's place in a sorted list: the time it is sorted by, and its id.
-pub(crate) type Position = (DateTime<Utc>, Uuid);
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -93,6 +83,5 @@ mod tests {
         let longest = "я".repeat(MAX_BODY);
         assert_eq!(Body::parse(&format!("  {longest}  ")).unwrap().as_str(), longest);
         assert_eq!(Body::parse(&format!("{longest}!")), Err(BodyError::TooLong));
-        assert_eq!(Body::parse("a\0b"), Err(BodyError::Invalid));
     }
 }

@@ -1,11 +1,17 @@
 //! What can go wrong in posts.
 
 use crate::domain::BodyError;
-use hansa_kit::codes::{Rejection, UserError, UserErrorCode};
+use hansa_kit::{
+    codes::{Denied, Rejection, UserError, UserErrorCode},
+    idempotency::{self, KeyError},
+};
 
 /// Why posts could not do as asked.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    /// The caller may not do this, or asks for the impossible.
+    #[error(transparent)]
+    Denied(#[from] Denied),
     /// The text is not one of a post.
     #[error(transparent)]
     Body(#[from] BodyError),
@@ -18,12 +24,9 @@ pub enum Error {
     /// The post was edited after the caller read it.
     #[error("the post has been edited meanwhile")]
     Stale,
-    /// The idempotency key has an impossible length or characters.
-    #[error("an idempotency key has 1 to 255 characters")]
-    KeyInvalid,
-    /// The idempotency key was used with another input.
-    #[error("the idempotency key was used with another input")]
-    KeyReused,
+    /// The idempotency key cannot be used.
+    #[error(transparent)]
+    Key(#[from] KeyError),
     /// What the idempotency key made is gone.
     #[error("the post that was made with this key has been deleted")]
     KeySpent,
@@ -41,17 +44,15 @@ impl From<sea_orm::DbErr> for Error {
 impl From<Error> for Rejection {
     fn from(error: Error) -> Self {
         const BODY: &[&str] = &["input", "body"];
-        const KEY: &[&str] = &["input", "idempotencyKey"];
         let (code, field) = match error {
             Error::Body(BodyError::Blank) => (UserErrorCode::Blank, BODY),
             Error::Body(BodyError::TooLong) => (UserErrorCode::TooLong, BODY),
-            Error::Body(BodyError::Invalid) => (UserErrorCode::Invalid, BODY),
             Error::NotFound => (UserErrorCode::NotFound, &["id"][..]),
             Error::NotAuthor => (UserErrorCode::Forbidden, &["id"][..]),
             Error::Stale => (UserErrorCode::Stale, &["input", "ifEditedAt"][..]),
-            Error::KeyInvalid => (UserErrorCode::Invalid, KEY),
-            Error::KeyReused => (UserErrorCode::IdempotencyKeyReused, KEY),
-            Error::KeySpent => (UserErrorCode::NotFound, KEY),
+            Error::KeySpent => (UserErrorCode::NotFound, idempotency::FIELD),
+            Error::Key(error) => return Rejection::User(vec![error.into()]),
+            Error::Denied(denied) => return denied.into(),
             Error::Kit(fault) => return Rejection::Fault(Box::new(fault)),
         };
         Rejection::User(vec![UserError::at(code, field, error.to_string())])

@@ -1,6 +1,6 @@
 //! What posts consume.
 
-use crate::{Error, Service, service};
+use crate::{Service, service};
 use futures::FutureExt;
 use hansa_kit::consumer::{self, AfterCommit, AnyEvent, Handler, HandlerError};
 use hansa_schema::{
@@ -29,14 +29,5 @@ async fn handle(
             Ok(Some(Box::new(move || service.outbox.wake())))
         }
         _ => Ok(None),
-    }
-}
-
-impl From<Error> for HandlerError {
-    fn from(error: Error) -> Self {
-        match error {
-            Error::Kit(error) => Self::Retry(error),
-            error => Self::Poison(error.to_string()),
-        }
     }
 }

@@ -1,22 +1,26 @@
-//! What can be done with posts: each change and its event in one transaction.
+//! What can be done with posts, and who may do it: each change and its event in one transaction.
+//!
+//! Everybody may read every post: that is why reads ask for no viewer.
 
 use crate::{
-    Error,
-    domain::Body,
+    Error, NAME,
+    domain::{Body, Filter, Sort},
     entity::post::Model,
-    store::{self, Expected},
+    store::{self, AuthorPage, Expected},
 };
 use chrono::{DateTime, Utc};
 use hansa_kit::{
-    Clock, database,
-    idempotency::{self, Claim},
+    Clock, Viewer, database,
+    idempotency::{self, Claim, KeyError},
     ids,
     outbox::{self, Outbox},
+    paging::{Page, Position, Slice},
     viewer::Identity,
 };
 use hansa_schema::posts::{PostCreated, PostDeleted, PostUpdated};
 use sea_orm::{DatabaseConnection, DatabaseTransaction};
 use serde::Serialize;
+use std::collections::HashMap;
 use uuid::Uuid;
 
 /// What posts work with.
@@ -30,8 +34,41 @@ pub struct Service {
 impl Service {
     /// The service on its opened and migrated database.
     pub fn new(database: DatabaseConnection, clock: Clock) -> Self {
-        Self { database, clock, outbox: Outbox::default() }
+        Self { database, clock, outbox: Outbox::new(NAME) }
     }
+}
+
+/// Those of the posts `ids` that exist, by their ids.
+pub(crate) async fn find_many(service: &Service, ids: &[Uuid]) -> Result<HashMap<Uuid, Model>, Error> {
+    Ok(store::find_many(&service.database, ids).await?)
+}
+
+/// A page of the posts that match `filter`.
+pub(crate) async fn list(
+    service: &Service,
+    filter: &Filter,
+    sort: Sort,
+    page: &Page<Position>,
+) -> Result<Slice<Model>, Error> {
+    Ok(store::list(&service.database, filter, sort, page).await?)
+}
+
+/// How many posts match `filter`.
+pub(crate) async fn count(service: &Service, filter: &Filter) -> Result<u64, Error> {
+    Ok(store::count(&service.database, filter).await?)
+}
+
+/// Many authors' pages.
+pub(crate) async fn list_of_authors(
+    service: &Service,
+    pages: &[AuthorPage],
+) -> Result<HashMap<AuthorPage, Slice<Model>>, Error> {
+    Ok(store::list_of_authors(&service.database, pages).await?)
+}
+
+/// How many posts each of `authors` has; those without are left out.
+pub(crate) async fn count_of_authors(service: &Service, authors: &[Uuid]) -> Result<HashMap<Uuid, u64>, Error> {
+    Ok(store::count_of_authors(&service.database, authors).await?)
 }
 
 /// A post to be made.
@@ -42,8 +79,9 @@ pub(crate) struct NewPost {
     pub(crate) idempotency_key: Option<String>,
 }
 
-/// Publishes a post; once for one idempotency key.
-pub(crate) async fn create(service: &Service, author: &Identity, new: NewPost) -> Result<Model, Error> {
+/// Publishes a post of the viewer; once for one idempotency key.
+pub(crate) async fn create(service: &Service, viewer: &Viewer, new: NewPost) -> Result<Model, Error> {
+    let author = viewer.require()?;
     let body = Body::parse(&new.body)?;
     let (id, now) = (ids::new(), service.clock.now());
     let transaction = database::begin(&service.database).await?;
@@ -51,7 +89,7 @@ pub(crate) async fn create(service: &Service, author: &Identity, new: NewPost) -
         match claim(&transaction, author, key, &new, id, now).await? {
             Claim::Fresh => {}
             Claim::Replay(known) => return store::find(&transaction, known).await?.ok_or(Error::KeySpent),
-            Claim::Reused => return Err(Error::KeyReused),
+            Claim::Reused => return Err(KeyError::Reused.into()),
         }
     }
     let post = store::insert(&transaction, id, author.user_id, &body, now).await?;
@@ -69,9 +107,7 @@ async fn claim(
     id: Uuid,
     now: DateTime<Utc>,
 ) -> Result<Claim, Error> {
-    if key.is_empty() || key.chars().count() > idempotency::MAX_KEY_LENGTH || key.contains('\0') {
-        return Err(Error::KeyInvalid);
-    }
+    idempotency::check_key(key)?;
     let scope = format!("{}:postCreate", author.user_id);
     Ok(idempotency::claim(transaction, &scope, key, new, id, now).await?)
 }
@@ -79,11 +115,13 @@ async fn claim(
 /// Gives one's own post another text, if it is as `expected`.
 pub(crate) async fn update(
     service: &Service,
-    author: &Identity,
-    id: Uuid,
+    viewer: &Viewer,
+    id: Option<Uuid>,
     body: &str,
     expected: Expected,
 ) -> Result<Model, Error> {
+    let author = viewer.require()?;
+    let id = id.ok_or(Error::NotFound)?;
     let body = Body::parse(body)?;
     let now = service.clock.now();
     let transaction = database::begin(&service.database).await?;
@@ -97,7 +135,9 @@ pub(crate) async fn update(
 }
 
 /// Deletes one's own post.
-pub(crate) async fn delete(service: &Service, author: &Identity, id: Uuid) -> Result<(), Error> {
+pub(crate) async fn delete(service: &Service, viewer: &Viewer, id: Option<Uuid>) -> Result<(), Error> {
+    let author = viewer.require()?;
+    let id = id.ok_or(Error::NotFound)?;
     let transaction = database::begin(&service.database).await?;
     if !store::delete(&transaction, id, author.user_id).await? {
         return Err(why_not(&transaction, author, id).await?);
@@ -123,7 +163,7 @@ pub(crate) async fn delete_of_author(
     transaction: &DatabaseTransaction,
     author_id: Uuid,
     now: DateTime<Utc>,
-) -> Result<(), Error> {
+) -> Result<(), hansa_kit::Error> {
     loop {
         let deleted = store::delete_some(transaction, author_id).await?;
         if deleted.is_empty() {

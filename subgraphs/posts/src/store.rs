@@ -1,20 +1,20 @@
 //! Every query of posts.
 
 use crate::{
-    Error,
-    domain::{Body, Filter, Position, Sort, SortField},
+    domain::{Body, Filter, Sort, SortField},
     entity::post::{ActiveModel, Column, Entity, Model},
 };
 use chrono::{DateTime, Utc};
 use hansa_kit::{
+    Error,
     filter::{DateTimeRange, SortDirection},
-    paging::{Page, Slice},
+    paging::{Page, Position, Slice, keyset},
 };
 use sea_orm::{
     ActiveValue::{NotSet, Set},
-    ConnectionTrait, FromQueryResult, Order, QueryOrder, QuerySelect, QueryTrait,
+    ConnectionTrait, FromQueryResult, QuerySelect, QueryTrait,
     entity::prelude::*,
-    sea_query::{Alias, Asterisk, Expr, ExprTrait, Query, SelectStatement, SimpleExpr, UnionType},
+    sea_query::{Alias, Asterisk, Expr, Query, SelectStatement, UnionType},
 };
 use std::collections::HashMap;
 
@@ -38,20 +38,13 @@ impl Sort {
         }
     }
 
-    fn order(self) -> Order {
-        match self.direction {
-            SortDirection::Asc => Order::Asc,
-            SortDirection::Desc => Order::Desc,
-        }
-    }
-
     /// Where `post` stands in this order.
     pub(crate) fn position(self, post: &Model) -> Position {
         let time = match self.field {
             SortField::CreatedAt => post.created_at,
             SortField::EditedAt => post.changed_at,
         };
-        (time, post.id)
+        Position { time, id: post.id }
     }
 }
 
@@ -61,10 +54,7 @@ pub(crate) async fn find(database: &impl ConnectionTrait, id: Uuid) -> Result<Op
 }
 
 /// Those of the posts `ids` that exist, by their ids.
-pub(crate) async fn find_many(
-    database: &impl ConnectionTrait,
-    ids: &[Uuid],
-) -> Result<HashMap<Uuid, Model>, hansa_kit::Error> {
+pub(crate) async fn find_many(database: &impl ConnectionTrait, ids: &[Uuid]) -> Result<HashMap<Uuid, Model>, Error> {
     let posts = Entity::find().filter(Column::Id.is_in(ids.iter().copied())).all(database).await?;
     Ok(posts.into_iter().map(|post| (post.id, post)).collect())
 }
@@ -90,7 +80,7 @@ pub(crate) async fn count(database: &impl ConnectionTrait, filter: &Filter) -> R
 pub(crate) async fn list_of_authors(
     database: &impl ConnectionTrait,
     pages: &[AuthorPage],
-) -> Result<HashMap<AuthorPage, Slice<Model>>, hansa_kit::Error> {
+) -> Result<HashMap<AuthorPage, Slice<Model>>, Error> {
     let branches = (0_i32..).zip(pages).map(|(branch, page)| {
         let filter = Filter { author_id: Some(page.author_id), ..Filter::default() };
         let posts = sorted(matching(&filter), page.sort, page.after, page.limit).into_query();
@@ -127,7 +117,7 @@ fn union_all(members: impl Iterator<Item = SelectStatement>) -> Option<SelectSta
 pub(crate) async fn count_of_authors(
     database: &impl ConnectionTrait,
     authors: &[Uuid],
-) -> Result<HashMap<Uuid, u64>, hansa_kit::Error> {
+) -> Result<HashMap<Uuid, u64>, Error> {
     let counts: Vec<(Uuid, i64)> = Entity::find()
         .select_only()
         .column(Column::AuthorId)
@@ -148,22 +138,8 @@ fn matching(filter: &Filter) -> Select<Entity> {
         .apply_if(to, |posts, to| posts.filter(Column::CreatedAt.lt(to)))
 }
 
-/// The first `limit` of `posts` behind `after`, and one more, which tells that there are more.
 fn sorted(posts: Select<Entity>, sort: Sort, after: Option<Position>, limit: u64) -> Select<Entity> {
-    posts
-        .apply_if(after, |posts, after| posts.filter(is_behind(sort, after)))
-        .order_by(sort.column(), sort.order())
-        .order_by(Column::Id, sort.order())
-        .limit(limit + 1)
-}
-
-fn is_behind(sort: Sort, (time, id): Position) -> SimpleExpr {
-    let place = Expr::tuple([Expr::col(sort.column()), Expr::col(Column::Id)]);
-    let after = Expr::tuple([Expr::val(time), Expr::val(id)]);
-    match sort.direction {
-        SortDirection::Asc => place.gt(after),
-        SortDirection::Desc => place.lt(after),
-    }
+    keyset(posts, &[sort.column(), Column::Id], sort.direction, after.map(Into::into), limit)
 }
 
 /// Adds a post.

@@ -1,6 +1,6 @@
 //! What can go wrong.
 
-use hansa_kit::codes::{Code, Rejection, UserError};
+use hansa_kit::codes::{Denied, Rejection, UserError};
 use sea_orm::DbErr;
 
 /// Why the users service refuses or fails.
@@ -10,8 +10,8 @@ pub enum Error {
     #[error("{}", messages(.0))]
     Refused(Vec<UserError>),
     /// The caller may not do this, or asks for the impossible.
-    #[error("{1}")]
-    Denied(Code, String),
+    #[error(transparent)]
+    Denied(#[from] Denied),
     /// The kit.
     #[error(transparent)]
     Kit(#[from] hansa_kit::Error),
@@ -42,21 +42,11 @@ impl From<UserError> for Error {
     }
 }
 
-impl From<Rejection> for Error {
-    fn from(rejection: Rejection) -> Self {
-        match rejection {
-            Rejection::User(errors) => Self::Refused(errors),
-            Rejection::Coded(code, message) => Self::Denied(code, message),
-            Rejection::Fault(fault) => Self::Database(DbErr::Custom(fault.to_string())),
-        }
-    }
-}
-
 impl From<Error> for Rejection {
     fn from(error: Error) -> Self {
         match error {
             Error::Refused(errors) => Self::User(errors),
-            Error::Denied(code, message) => Self::Coded(code, message),
+            Error::Denied(denied) => denied.into(),
             fault => Self::Fault(Box::new(fault)),
         }
     }

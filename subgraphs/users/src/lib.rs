@@ -11,30 +11,23 @@ mod routes;
 mod service;
 mod session;
 
-pub use account::{AccountStatus, Role, Roles};
+pub use account::{AccountRole, AccountStatus, Roles};
 pub use admin::{AdminLogin, FIRST_ADMIN, create_admin, ensure_admin};
 pub use error::Error;
 pub use graphql::{UsersSchema, schema, sdl};
 pub use maintenance::maintain;
 pub use service::Service;
 
-use chrono::{DateTime, Utc};
-use futures::future::BoxFuture;
-use hansa_kit::{Clock, Deps, database, outbox, role::Task, serve};
+use hansa_kit::{Deps, Role, database, outbox, role::Task, serve};
 use hansa_migrations::users::Migrator;
-use hansa_token::FetchKeys;
 use sea_orm::DatabaseConnection;
 use serde::{Deserialize, Serialize};
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 /// The role's and the subgraph's name.
 pub const NAME: &str = "users";
 
 const MAINTENANCE_INTERVAL: Duration = Duration::from_secs(60);
-
-/// Reads which sessions are to be refused, and until when: their global ids.
-pub type FetchRevocations =
-    Arc<dyn Fn() -> BoxFuture<'static, Result<Vec<(String, DateTime<Utc>)>, String>> + Send + Sync>;
 
 /// How the service is set up.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -42,7 +35,9 @@ pub type FetchRevocations =
 pub struct Config {
     /// Its own database.
     pub database: database::Config,
-    /// What verifiers of access tokens expect: issuer and audience go into every token.
+    /// What verifiers of access tokens expect: issuer and audience go into every token. Not configured here, but taken from
+    /// what all verifiers of the process are configured with.
+    #[serde(skip)]
     pub token: hansa_token::Config,
     /// How long an access token lives, in seconds.
     pub access_token_seconds: u32,
@@ -71,32 +66,16 @@ pub async fn connect(config: &Config) -> Result<DatabaseConnection, Error> {
     Ok(database)
 }
 
-/// Reads the signing keys from the database, for verifiers within the process.
-pub fn key_source(database: DatabaseConnection, clock: Clock) -> FetchKeys {
-    Arc::new(move || {
-        let (database, now) = (database.clone(), clock.now());
-        Box::pin(async move { keys::jwks(&database, now).await.map_err(|error| error.to_string()) })
-    })
-}
-
-/// Reads ended sessions from the database, for verifiers within the process.
-pub fn revocation_source(database: DatabaseConnection, clock: Clock) -> FetchRevocations {
-    Arc::new(move || {
-        let (database, now) = (database.clone(), clock.now());
-        Box::pin(async move { session::service::revocations(&database, now).await.map_err(|error| error.to_string()) })
-    })
-}
-
 /// Builds the service: connects, migrates, and makes its routes and tasks.
 ///
 /// # Errors
 /// When the database cannot be reached or migrated.
-pub async fn build(config: &Config, deps: &Deps) -> Result<hansa_kit::Role, Error> {
-    Ok(build_on(connect(config).await?, config, deps))
+pub async fn build(config: &Config, deps: &Deps) -> Result<Role, Error> {
+    Ok(role(connect(config).await?, config, deps))
 }
 
-/// Builds the service over a database that [`connect`] has opened.
-pub fn build_on(database: DatabaseConnection, config: &Config, deps: &Deps) -> hansa_kit::Role {
+/// The service on its opened and migrated database.
+pub fn role(database: DatabaseConnection, config: &Config, deps: &Deps) -> Role {
     let service = Service::new(database, config, deps);
     let relay = outbox::relay(
         service.database.clone(),
@@ -112,8 +91,8 @@ pub fn build_on(database: DatabaseConnection, config: &Config, deps: &Deps) -> h
         async move { Ok(maintain(&service).await?) }
     };
     let tasks = vec![
-        Task::new("outbox relay", relay),
-        Task::every("maintenance", MAINTENANCE_INTERVAL, deps.shutdown.clone(), maintenance),
+        Task::new("users.outbox", relay),
+        Task::every("users.maintenance", MAINTENANCE_INTERVAL, deps.shutdown.clone(), maintenance),
     ];
-    hansa_kit::Role { name: NAME, routes, tasks }
+    Role { name: NAME, routes, tasks }
 }

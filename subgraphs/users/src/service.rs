@@ -1,6 +1,6 @@
 //! What all of the service's functions work with.
 
-use crate::{Config, account::Passwords};
+use crate::{Config, NAME, account::Passwords};
 use chrono::Duration;
 use hansa_kit::{Clock, Deps, outbox::Outbox, signals::Signals};
 use hansa_token::Verifier;
@@ -28,7 +28,7 @@ impl Service {
             verifier: deps.verifier.clone(),
             signals: deps.signals.clone(),
             clock: deps.clock.clone(),
-            outbox: Outbox::default(),
+            outbox: Outbox::new(NAME),
             passwords: Passwords::default(),
         }
     }

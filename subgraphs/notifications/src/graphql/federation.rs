@@ -3,10 +3,10 @@
 use super::{
     query,
     types::{Notification, ViewerFields},
-    viewer,
 };
+use crate::service as notifications;
 use async_graphql::{Context, ID, Object, Result};
-use hansa_kit::{ids, viewer::USER_PREFIX};
+use hansa_kit::{Viewer, ids, viewer::USER_PREFIX};
 
 /// The entities that notifications resolves.
 #[derive(Debug, Default)]
@@ -16,14 +16,15 @@ pub struct Entities;
 impl Entities {
     #[graphql(entity)]
     async fn find_notification_by_id(&self, context: &Context<'_>, id: ID) -> Result<Option<Notification>> {
-        match viewer(context).identity() {
-            Some(viewer) => query::find(context, viewer, &id).await,
-            None => Ok(None),
+        match Viewer::in_context(context) {
+            Viewer::Anonymous => Ok(None),
+            Viewer::User(_) => query::find(context, &id).await,
         }
     }
 
     #[graphql(entity)]
     async fn find_viewer_by_id(&self, context: &Context<'_>, id: ID) -> Option<ViewerFields> {
-        ids::decode(USER_PREFIX, &id).filter(|id| viewer(context).is(*id)).map(|id| ViewerFields { id })
+        let viewer = Viewer::in_context(context);
+        ids::decode(USER_PREFIX, &id).filter(|id| notifications::may_read(viewer, *id)).map(|id| ViewerFields { id })
     }
 }

@@ -9,10 +9,7 @@ mod types;
 
 use crate::Service;
 use async_graphql::{Context, MergedObject, dataloader::DataLoader};
-use hansa_kit::{
-    Viewer,
-    serve::{MAX_COMPLEXITY, MAX_DEPTH},
-};
+use hansa_kit::serve::{MAX_COMPLEXITY, MAX_DEPTH};
 
 /// The root of queries.
 #[derive(Debug, Default, MergedObject)]
@@ -22,9 +19,9 @@ pub struct Query(query::Notifications, federation::Entities);
 /// The executable schema.
 pub type Schema = async_graphql::Schema<Query, mutation::Mutation, subscription::Subscription>;
 
-/// The schema over `service`. A request carries the [`Viewer`] in its data; without it the caller is anonymous.
+/// The schema over `service`. A request carries the [`Viewer`](hansa_kit::Viewer) in its data; without it the caller is anonymous.
 pub fn schema(service: Service) -> Schema {
-    let loader = DataLoader::new(loaders::Notifications::new(service.database.clone()), tokio::spawn);
+    let loader = DataLoader::new(loaders::Notifications(service.clone()), tokio::spawn);
     Schema::build(Query::default(), mutation::Mutation, subscription::Subscription)
         .register_output_type::<types::Node>()
         .register_output_type::<types::StreamEvent>()
@@ -43,8 +40,4 @@ fn service<'a>(context: &Context<'a>) -> &'a Service {
 
 fn loader<'a>(context: &Context<'a>) -> &'a DataLoader<loaders::Notifications> {
     context.data_unchecked()
-}
-
-fn viewer(context: &Context<'_>) -> Viewer {
-    context.data_opt().cloned().unwrap_or_default()
 }

@@ -6,16 +6,19 @@ use super::{
         Notification, NotificationDeletePayload, NotificationUpdateInput, NotificationUpdatePayload,
         NotificationsMarkAllReadPayload, ViewerFields,
     },
-    viewer,
 };
 use crate::{
-    Error,
     domain::{Filter, Kind, NOTIFICATION_PREFIX},
     service as notifications,
 };
 use async_graphql::{Context, ID, Object, Result};
 use chrono::{DateTime, Utc};
-use hansa_kit::{codes::payload, filter::DateTimeRange, ids};
+use hansa_kit::{
+    Viewer,
+    codes::payload,
+    filter::{DateTimeRange, storable},
+    ids,
+};
 use uuid::Uuid;
 
 /// The root of mutations.
@@ -31,13 +34,12 @@ impl Mutation {
         #[graphql(desc = "The notification's id.")] id: ID,
         #[graphql(desc = "The change.")] input: NotificationUpdateInput,
     ) -> Result<Option<NotificationUpdatePayload>> {
-        let viewer = viewer(context);
-        let me = viewer.require()?;
-        let updated = async { notifications::update(service(context), me, key(&id)?, input.is_read).await };
-        let (notification, user_errors) = payload(updated.await)?;
+        let viewer = Viewer::in_context(context);
+        let updated = notifications::update(service(context), viewer, key(&id), input.is_read).await;
+        let (notification, user_errors) = payload(updated)?;
         Ok(Some(NotificationUpdatePayload {
             notification: notification.map(Notification),
-            viewer: Some(ViewerFields { id: me.user_id }),
+            viewer: ViewerFields::of(viewer),
             user_errors,
         }))
     }
@@ -46,17 +48,18 @@ impl Mutation {
     async fn notifications_mark_all_read(
         &self,
         context: &Context<'_>,
-        #[graphql(desc = "Only those that came before this time.")] before: Option<DateTime<Utc>>,
+        #[graphql(desc = "Only those that came before this time.", validator(custom = "storable"))] before: Option<
+            DateTime<Utc>,
+        >,
         #[graphql(desc = "Only those of any of these kinds.")] kind: Option<Vec<Kind>>,
     ) -> Result<Option<NotificationsMarkAllReadPayload>> {
-        let viewer = viewer(context);
-        let me = viewer.require()?;
+        let viewer = Viewer::in_context(context);
         let created_at = DateTimeRange { from: None, to: before };
         let filter = Filter { kinds: kind, is_read: None, created_at };
-        let (changed, user_errors) = payload(notifications::mark_all_read(service(context), me, &filter).await)?;
+        let (changed, user_errors) = payload(notifications::mark_all_read(service(context), viewer, &filter).await)?;
         Ok(Some(NotificationsMarkAllReadPayload {
             updated_count: changed.map(|count| i32::try_from(count).unwrap_or(i32::MAX)),
-            viewer: Some(ViewerFields { id: me.user_id }),
+            viewer: ViewerFields::of(viewer),
             user_errors,
         }))
     }
@@ -67,18 +70,17 @@ impl Mutation {
         context: &Context<'_>,
         #[graphql(desc = "The notification's id.")] id: ID,
     ) -> Result<Option<NotificationDeletePayload>> {
-        let viewer = viewer(context);
-        let me = viewer.require()?;
-        let deleted = async { notifications::delete(service(context), me, key(&id)?).await };
-        let (deleted, user_errors) = payload(deleted.await)?;
+        let viewer = Viewer::in_context(context);
+        let deleted = notifications::delete(service(context), viewer, key(&id)).await;
+        let (deleted, user_errors) = payload(deleted)?;
         Ok(Some(NotificationDeletePayload {
             deleted_notification_id: deleted.map(|()| id),
-            viewer: Some(ViewerFields { id: me.user_id }),
+            viewer: ViewerFields::of(viewer),
             user_errors,
         }))
     }
 }
 
-fn key(id: &ID) -> Result<Uuid, Error> {
-    ids::decode(NOTIFICATION_PREFIX, id).ok_or(Error::NotFound)
+fn key(id: &ID) -> Option<Uuid> {
+    ids::decode(NOTIFICATION_PREFIX, id)
 }

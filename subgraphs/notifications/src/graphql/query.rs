@@ -1,9 +1,9 @@
 //! The queries.
 
-use super::{loader, types::Notification, viewer};
-use crate::domain::NOTIFICATION_PREFIX;
+use super::{loader, types::Notification};
+use crate::{domain::NOTIFICATION_PREFIX, service as notifications};
 use async_graphql::{Context, ID, Object, Result};
-use hansa_kit::{ids, viewer::Identity};
+use hansa_kit::{Viewer, ids};
 
 /// Queries of notifications.
 #[derive(Debug, Default)]
@@ -17,13 +17,13 @@ impl Notifications {
         context: &Context<'_>,
         #[graphql(desc = "The notification's id.")] id: ID,
     ) -> Result<Option<Notification>> {
-        let viewer = viewer(context);
-        find(context, viewer.require()?, &id).await
+        find(context, &id).await
     }
 }
 
 /// The viewer's notification of a global id, together with others that are asked for at the same time.
-pub(super) async fn find(context: &Context<'_>, viewer: &Identity, id: &ID) -> Result<Option<Notification>> {
-    let Some(id) = ids::decode(NOTIFICATION_PREFIX, id) else { return Ok(None) };
-    Ok(loader(context).load_one((viewer.user_id, id)).await?.map(Notification))
+pub(super) async fn find(context: &Context<'_>, id: &ID) -> Result<Option<Notification>> {
+    let own = notifications::own(Viewer::in_context(context), ids::decode(NOTIFICATION_PREFIX, id))?;
+    let Some(own) = own else { return Ok(None) };
+    Ok(loader(context).load_one(own).await?.map(Notification))
 }

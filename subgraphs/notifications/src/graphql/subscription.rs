@@ -3,7 +3,6 @@
 use super::{
     service,
     types::{NotificationChanged, NotificationEvent, NotificationReceived},
-    viewer,
 };
 use crate::{
     domain::{Change, NOTIFICATION_PREFIX},
@@ -11,7 +10,7 @@ use crate::{
 };
 use async_graphql::{Context, Result};
 use futures::{Stream, StreamExt};
-use hansa_kit::{ids, streams};
+use hansa_kit::{Viewer, ids, streams};
 
 /// The root of subscriptions.
 #[derive(Debug)]
@@ -27,10 +26,8 @@ impl Subscription {
         context: &Context<'_>,
         #[graphql(desc = "Only events behind this cursor; without it those from now on.")] after: Option<String>,
     ) -> Result<impl Stream<Item = Result<NotificationEvent>> + use<>> {
-        let viewer = viewer(context);
-        let me = viewer.require()?;
         let after = streams::parse_cursor(after.as_deref())?;
-        let occurrences = notifications::watch(service(context), me, after);
+        let occurrences = notifications::watch(service(context), Viewer::in_context(context), after)?;
         Ok(occurrences.map(|occurrence| Ok(occurrence?.into())))
     }
 }

@@ -1,18 +1,19 @@
 //! The objects and inputs of the schema.
 
-use super::{query, service, viewer};
+use super::{query, service};
 use crate::{
-    domain::{Filter, Kind, NOTIFICATION_PREFIX, Position},
+    domain::{Filter, Kind, NOTIFICATION_PREFIX},
     entity::notification::Model,
-    store,
+    service as notifications,
 };
 use async_graphql::{ComplexObject, Context, ID, InputObject, Interface, Object, Result, SimpleObject, Union};
 use chrono::{DateTime, Utc};
 use hansa_kit::{
+    Viewer,
     codes::UserError,
     filter::DateTimeRange,
     ids,
-    paging::{KeysetConnection, Page, TotalCount, connection},
+    paging::{KeysetConnection, Page, Position, TotalCount, connection},
     scalars::Markdown,
     streams::StreamGap,
     viewer::USER_PREFIX,
@@ -82,10 +83,17 @@ pub struct User {
     id: ID,
 }
 
-/// The caller's private data.
+/// The caller's private data. Its fields are those of the viewer of the request, who is the one of this id.
 #[derive(Clone, Copy, Debug)]
 pub struct ViewerFields {
     pub(crate) id: Uuid,
+}
+
+impl ViewerFields {
+    /// Those of the signed-in viewer.
+    pub(crate) fn of(viewer: &Viewer) -> Option<Self> {
+        viewer.identity().map(|identity| Self { id: identity.user_id })
+    }
 }
 
 #[Object(name = "Viewer")]
@@ -105,22 +113,22 @@ impl ViewerFields {
     ) -> Result<Option<NotificationConnection>> {
         let page = Page::new(first, after)?;
         let filter = Filter::from(filter.unwrap_or_default());
-        let database = &service(context).database;
-        let total = TotalCount::when_selected(context, store::count(database, self.id, &filter)).await?;
-        let slice = store::list(database, self.id, &filter, &page).await?;
-        let position = |one: &Model| (one.created_at, one.id);
+        let (service, viewer) = (service(context), Viewer::in_context(context));
+        let total = TotalCount::when_selected(context, notifications::count(service, viewer, &filter)).await?;
+        let slice = notifications::list(service, viewer, &filter, &page).await?;
+        let position = |one: &Model| Position { time: one.created_at, id: one.id };
         Ok(Some(connection(slice, page.after.is_some(), total, position, Notification)))
     }
 
     /// How many of the caller's notifications are unread: the exact number.
     async fn unread_notification_count(&self, context: &Context<'_>) -> Result<Option<i32>> {
-        unread_count(context, self.id).await.map(Some)
+        unread_count(context).await.map(Some)
     }
 }
 
-async fn unread_count(context: &Context<'_>, recipient: Uuid) -> Result<i32> {
+async fn unread_count(context: &Context<'_>) -> Result<i32> {
     let unread = Filter { is_read: Some(false), ..Filter::default() };
-    let count = store::count(&service(context).database, recipient, &unread).await?;
+    let count = notifications::count(service(context), Viewer::in_context(context), &unread).await?;
     Ok(i32::try_from(count).unwrap_or(i32::MAX))
 }
 
@@ -231,7 +239,7 @@ impl NotificationReceived {
 
     /// How many notifications are unread at the moment this is sent: the exact number.
     async fn unread_count(&self, context: &Context<'_>) -> Result<i32> {
-        unread_count_of_viewer(context).await
+        unread_count(context).await
     }
 }
 
@@ -262,16 +270,10 @@ impl NotificationChanged {
 
     /// How many notifications are unread at the moment this is sent: the exact number.
     async fn unread_count(&self, context: &Context<'_>) -> Result<i32> {
-        unread_count_of_viewer(context).await
+        unread_count(context).await
     }
 }
 
 async fn current(context: &Context<'_>, id: Uuid) -> Result<Option<Notification>> {
-    let viewer = viewer(context);
-    query::find(context, viewer.require()?, &ids::encode(NOTIFICATION_PREFIX, id)).await
-}
-
-async fn unread_count_of_viewer(context: &Context<'_>) -> Result<i32> {
-    let viewer = viewer(context);
-    unread_count(context, viewer.require()?.user_id).await
+    query::find(context, &ids::encode(NOTIFICATION_PREFIX, id)).await
 }

@@ -1,4 +1,5 @@
-use crate::world::{everywhere, ids_of, record, user, within};
+use crate::world::{code, everywhere, ids_of, record, user, within};
+use async_graphql::connection::{CursorType, OpaqueCursor};
 use chrono::Duration;
 use hansa_kit::{Viewer, bus::Record, consumer::dead_letters, ids};
 use hansa_schema::users::{self, UserDeleted};
@@ -180,6 +181,26 @@ async fn a_user_who_is_gone_leaves_nothing_behind() {
         within(news.wait()).await;
         assert_eq!(world.inbox(&ann, Value::Null).await["notifications"]["totalCount"], 0);
         assert_eq!(world.inbox(&bob, Value::Null).await["notifications"]["totalCount"], 1);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn impossible_times_are_refused() {
+    everywhere(async |world| {
+        let ann = user();
+        let of = json!([{ "__typename": "Viewer", "id": ann.id }]);
+        let query = "query ($of: [_Any!]!, $after: String) { _entities(representations: $of) {
+            ... on Viewer { notifications(after: $after) { nodes { id } } }
+        } }";
+        for year in ["-200000", "+200000"] {
+            let time = format!("{year}-01-01T00:00:00Z");
+            let after = OpaqueCursor((time.clone(), ann.key)).encode_cursor();
+            let response = world.execute(&ann.viewer, query, json!({ "of": of, "after": after })).await;
+            assert_eq!(code(&response), "BAD_USER_INPUT");
+            let response = world.execute(&ann.viewer, MARK_ALL, json!({ "before": time })).await;
+            assert_eq!(code(&response), "BAD_USER_INPUT");
+        }
     })
     .await;
 }

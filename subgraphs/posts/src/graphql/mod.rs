@@ -8,10 +8,7 @@ mod types;
 
 use crate::Service;
 use async_graphql::{Context, EmptySubscription, MergedObject, dataloader::DataLoader};
-use hansa_kit::{
-    Viewer,
-    serve::{MAX_COMPLEXITY, MAX_DEPTH},
-};
+use hansa_kit::serve::{MAX_COMPLEXITY, MAX_DEPTH};
 
 /// The root of queries.
 #[derive(Debug, Default, MergedObject)]
@@ -24,9 +21,9 @@ pub type Schema = async_graphql::Schema<Query, mutation::Mutation, EmptySubscrip
 /// Most keys that one loader reads by one statement; SQLite takes a union of no more than 500 members.
 const LOADER_BATCH: usize = 200;
 
-/// The schema over `service`. A request carries the [`Viewer`] in its data; without it the caller is anonymous.
+/// The schema over `service`. A request carries the [`Viewer`](hansa_kit::Viewer) in its data; without it the caller is anonymous.
 pub fn schema(service: Service) -> Schema {
-    let loader = DataLoader::new(loaders::Posts::new(service.database.clone()), tokio::spawn);
+    let loader = DataLoader::new(loaders::Posts(service.clone()), tokio::spawn);
     Schema::build(Query::default(), mutation::Mutation, EmptySubscription)
         .register_output_type::<types::Node>()
         .enable_federation()
@@ -43,8 +40,4 @@ fn service<'a>(context: &Context<'a>) -> &'a Service {
 
 fn loader<'a>(context: &Context<'a>) -> &'a DataLoader<loaders::Posts> {
     context.data_unchecked()
-}
-
-fn viewer(context: &Context<'_>) -> Viewer {
-    context.data_opt().cloned().unwrap_or_default()
 }

@@ -3,16 +3,14 @@
 use super::{
     service,
     types::{Post, PostCreateInput, PostCreatePayload, PostDeletePayload, PostUpdateInput, PostUpdatePayload},
-    viewer,
 };
 use crate::{
-    Error,
     domain::POST_PREFIX,
     service::{self as posts, NewPost},
     store::Expected,
 };
 use async_graphql::{Context, ID, MaybeUndefined, Object, Result};
-use hansa_kit::{codes::payload, ids};
+use hansa_kit::{Viewer, codes::payload, ids};
 use uuid::Uuid;
 
 /// The root of mutations.
@@ -27,10 +25,8 @@ impl Mutation {
         context: &Context<'_>,
         #[graphql(desc = "The post.")] input: PostCreateInput,
     ) -> Result<Option<PostCreatePayload>> {
-        let viewer = viewer(context);
-        let author = viewer.require()?;
         let new = NewPost { body: input.body, idempotency_key: input.idempotency_key };
-        let (post, user_errors) = payload(posts::create(service(context), author, new).await)?;
+        let (post, user_errors) = payload(posts::create(service(context), Viewer::in_context(context), new).await)?;
         Ok(Some(PostCreatePayload { post: post.map(Post), user_errors }))
     }
 
@@ -41,15 +37,14 @@ impl Mutation {
         #[graphql(desc = "The post's id.")] id: ID,
         #[graphql(desc = "The change.")] input: PostUpdateInput,
     ) -> Result<Option<PostUpdatePayload>> {
-        let viewer = viewer(context);
-        let author = viewer.require()?;
         let expected = match input.if_edited_at {
             MaybeUndefined::Undefined => Expected::Any,
             MaybeUndefined::Null => Expected::EditedAt(None),
             MaybeUndefined::Value(time) => Expected::EditedAt(Some(time)),
         };
-        let updated = async { posts::update(service(context), author, key(&id)?, &input.body, expected).await };
-        let (post, user_errors) = payload(updated.await)?;
+        let viewer = Viewer::in_context(context);
+        let updated = posts::update(service(context), viewer, key(&id), &input.body, expected).await;
+        let (post, user_errors) = payload(updated)?;
         Ok(Some(PostUpdatePayload { post: post.map(Post), user_errors }))
     }
 
@@ -59,14 +54,12 @@ impl Mutation {
         context: &Context<'_>,
         #[graphql(desc = "The post's id.")] id: ID,
     ) -> Result<Option<PostDeletePayload>> {
-        let viewer = viewer(context);
-        let author = viewer.require()?;
-        let deleted = async { posts::delete(service(context), author, key(&id)?).await };
-        let (deleted, user_errors) = payload(deleted.await)?;
+        let deleted = posts::delete(service(context), Viewer::in_context(context), key(&id)).await;
+        let (deleted, user_errors) = payload(deleted)?;
         Ok(Some(PostDeletePayload { deleted_post_id: deleted.map(|()| id), user_errors }))
     }
 }
 
-fn key(id: &ID) -> Result<Uuid, Error> {
-    ids::decode(POST_PREFIX, id).ok_or(Error::NotFound)
+fn key(id: &ID) -> Option<Uuid> {
+    ids::decode(POST_PREFIX, id)
 }

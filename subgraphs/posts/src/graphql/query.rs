@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     domain::{Filter, POST_PREFIX, Sort},
-    store,
+    service as posts,
 };
 use async_graphql::{Context, ID, Object, Result};
 use hansa_kit::{
@@ -39,10 +39,10 @@ impl Posts {
         let page = Page::new(first, after)?;
         let filter = Filter::try_from(filter.unwrap_or_default())?;
         let sort = sort.map(Sort::from).unwrap_or_default();
-        let database = &service(context).database;
-        let total = TotalCount::when_selected(context, store::count(database, &filter)).await?;
-        let posts = store::list(database, &filter, sort, &page).await?;
-        Ok(Some(post_connection(posts, sort, page.after.is_some(), total)))
+        let service = service(context);
+        let total = TotalCount::when_selected(context, posts::count(service, &filter)).await?;
+        let slice = posts::list(service, &filter, sort, &page).await?;
+        Ok(Some(post_connection(slice, sort, page.after.is_some(), total)))
     }
 }
 

@@ -1,18 +1,18 @@
 //! The objects and inputs of the schema.
 
-use super::{loader, loaders::CountOf, loaders::Fault};
+use super::{loader, loaders::CountOf};
 use crate::{
-    domain::{Filter, POST_PREFIX, Position, Sort, SortField},
+    domain::{Filter, POST_PREFIX, Sort, SortField},
     entity::post::Model,
     store::AuthorPage,
 };
 use async_graphql::{Context, ID, InputObject, Interface, MaybeUndefined, Object, SimpleObject};
 use chrono::{DateTime, Utc};
 use hansa_kit::{
-    codes::{Code, Rejection, UserError},
-    filter::{DateTimeRange, SortDirection},
+    codes::{Code, Denied, Fault, UserError},
+    filter::{DateTimeRange, SortDirection, storable},
     ids,
-    paging::{KeysetConnection, Page, Slice, TotalCount, connection},
+    paging::{KeysetConnection, Page, Position, Slice, TotalCount, connection},
     scalars::Markdown,
     viewer::USER_PREFIX,
 };
@@ -118,12 +118,11 @@ pub struct PostFilter {
 }
 
 impl TryFrom<PostFilter> for Filter {
-    type Error = Rejection;
+    type Error = Denied;
 
-    fn try_from(filter: PostFilter) -> Result<Self, Rejection> {
-        let author_id = filter.author_id.map(|id| ids::decode(USER_PREFIX, &id).ok_or(id)).transpose();
-        let author_id =
-            author_id.map_err(|_| Rejection::Coded(Code::BadUserInput, "`authorId` is not the id of a user".into()))?;
+    fn try_from(filter: PostFilter) -> Result<Self, Denied> {
+        let denied = || Denied::new(Code::BadUserInput, "`authorId` is not the id of a user");
+        let author_id = filter.author_id.map(|id| ids::decode(USER_PREFIX, &id).ok_or_else(denied)).transpose()?;
         Ok(Self { author_id, created_at: filter.created_at.unwrap_or_default() })
     }
 }
@@ -160,6 +159,7 @@ pub struct PostUpdateInput {
     pub(crate) body: String,
     /// The post's `editedAt` as the caller has read it, null included: the change is refused as STALE when the post was
     /// edited meanwhile. Without it the last change wins.
+    #[graphql(validator(custom = "storable"))]
     pub(crate) if_edited_at: MaybeUndefined<DateTime<Utc>>,
 }
 

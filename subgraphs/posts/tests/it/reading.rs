@@ -1,4 +1,5 @@
 use crate::world::{World, everywhere, texts, user};
+use async_graphql::connection::{CursorType, OpaqueCursor};
 use chrono::Duration;
 use hansa_kit::{Viewer, ids};
 use serde_json::{Value, json};
@@ -90,6 +91,18 @@ async fn pages_hold_every_post_once_even_those_of_one_moment() {
         for bad in ["first: 101", "first: -1", r#"after: "?""#] {
             let query = format!("{{ posts({bad}) {{ nodes {{ id }} }} }}");
             assert_eq!(world.code(&NOBODY, &query, json!({})).await, "BAD_USER_INPUT");
+        }
+        for year in ["-200000", "+200000"] {
+            let time = format!("{year}-01-01T00:00:00Z");
+            let cursor = OpaqueCursor((time.clone(), uuid::Uuid::nil())).encode_cursor();
+            let forged = json!({ "after": cursor });
+            let query = "query ($after: String) { posts(after: $after) { nodes { id } } }";
+            assert_eq!(world.code(&NOBODY, query, forged).await, "BAD_USER_INPUT");
+            let query = "query ($range: DateTimeRange) { posts(filter: { createdAt: $range }) { nodes { id } } }";
+            for end in ["from", "to"] {
+                let range = json!({ "range": { end: time } });
+                assert_eq!(world.code(&NOBODY, query, range).await, "BAD_USER_INPUT");
+            }
         }
     })
     .await;

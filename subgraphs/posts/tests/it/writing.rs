@@ -42,7 +42,7 @@ async fn a_post_is_published_changed_and_deleted_by_its_author() {
 async fn bodies_are_checked_and_nothing_is_written() {
     everywhere(async |world| {
         let (ann, _) = user();
-        for (body, code) in [(" \n ", "BLANK"), (&*"x".repeat(10_001), "TOO_LONG"), ("a\0", "INVALID")] {
+        for (body, code) in [(" \n ", "BLANK"), (&*"x".repeat(10_001), "TOO_LONG")] {
             let data = world.ask(&ann, CREATE, json!({ "input": { "body": body } })).await;
             let refused = json!({ "post": null, "userErrors": refusal(code, &["input", "body"]) });
             assert_eq!(data["postCreate"], refused);
@@ -126,8 +126,8 @@ async fn a_create_that_is_sent_again_makes_nothing_new() {
         let (other, _) = create(&bob, "once", "k").await;
         assert_ne!(other, id);
         assert_eq!(create(&ann, "twice", "k").await.1, refusal("IDEMPOTENCY_KEY_REUSED", &key_field));
-        for key in [String::new(), "k".repeat(256), "\0".into()] {
-            assert_eq!(create(&ann, "x", &key).await.1, refusal("INVALID", &key_field));
+        for (key, code) in [("", "BLANK"), (&*"ж".repeat(256), "TOO_LONG")] {
+            assert_eq!(create(&ann, "x", key).await.1, refusal(code, &key_field));
         }
         assert_eq!(world.bodies("").await, ["once", "once"]);
         assert_eq!(world.outbox().await.len(), 2);

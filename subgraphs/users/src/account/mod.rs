@@ -6,6 +6,6 @@ pub(crate) mod registration;
 pub(crate) mod service;
 pub(crate) mod store;
 
-pub use domain::{AccountStatus, Role, Roles};
+pub use domain::{AccountRole, AccountStatus, Roles};
 pub(crate) use domain::{Email, Locale, Password, Username, lookup_key};
 pub(crate) use password::Passwords;

@@ -15,7 +15,9 @@ use crate::{
 use chrono::{DateTime, Utc};
 use hansa_kit::{
     codes::{UserError, UserErrorCode},
-    database, idempotency, ids, outbox,
+    database,
+    idempotency::{self, Claim, KeyError},
+    ids, outbox,
     viewer::Client,
 };
 use hansa_schema::{
@@ -56,12 +58,12 @@ pub(crate) async fn register(service: &Service, input: Registration, client: &Cl
         // Not the password: a fast hash of it must not lie about. A replay proves it knows it.
         let request = (&input.username, &input.email, &input.locale);
         match idempotency::claim(&transaction, SCOPE, key, &request, account.id, now).await? {
-            idempotency::Claim::Fresh => {}
-            idempotency::Claim::Replay(id) => {
+            Claim::Fresh => {}
+            Claim::Replay(id) => {
                 transaction.rollback().await?;
                 return replay(service, id, draft.password, client).await;
             }
-            idempotency::Claim::Reused => return Err(key_reused()),
+            Claim::Reused => return Err(key_reused()),
         }
     }
     insert(&transaction, &draft.username, &draft.email, &account).await?;
@@ -92,7 +94,7 @@ async fn draft(service: &Service, input: &Registration) -> Result<Draft, Error> 
         errors.extend(service.passwords.weakness(password, names, PASSWORD).await?);
     }
     if let Some(key) = &input.idempotency_key {
-        errors.extend(idempotency_key_flaw(key));
+        errors.extend(idempotency::check_key(key).err().map(UserError::from));
     }
     match (username, email, password, locale) {
         (Some(username), Some(email), Some(password), Some(locale)) if errors.is_empty() => {
@@ -102,21 +104,8 @@ async fn draft(service: &Service, input: &Registration) -> Result<Draft, Error> 
     }
 }
 
-fn idempotency_key_flaw(key: &str) -> Option<UserError> {
-    const FIELD: &[&str] = &["input", "idempotencyKey"];
-    if key.is_empty() {
-        return Some(UserError::at(UserErrorCode::Blank, FIELD, "an idempotency key is not empty"));
-    }
-    if key.contains('\0') {
-        return Some(UserError::at(UserErrorCode::Invalid, FIELD, "an idempotency key is text"));
-    }
-    (key.len() > idempotency::MAX_KEY_LENGTH)
-        .then(|| UserError::at(UserErrorCode::TooLong, FIELD, "an idempotency key has at most 255 bytes"))
-}
-
 fn key_reused() -> Error {
-    let message = "this idempotency key was used with another input";
-    UserError::at(UserErrorCode::IdempotencyKeyReused, &["input", "idempotencyKey"], message).into()
+    UserError::from(KeyError::Reused).into()
 }
 
 /// An account without a password or roles.

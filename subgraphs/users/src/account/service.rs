@@ -1,10 +1,10 @@
 //! What happens to accounts once they are there: changes by their owners and by administrators, deletion.
 
 use super::{
-    AccountStatus, Email, Password, Role, Roles, Username,
+    AccountRole, AccountStatus, Email, Password, Roles, Username,
     domain::{known_names, valid},
     lookup_key,
-    store::{self, Filter, Key, SortField},
+    store::{self, Filter, Key, Sort},
 };
 use crate::{
     Error, Service,
@@ -13,19 +13,19 @@ use crate::{
 };
 use hansa_kit::{
     Viewer,
-    codes::{Code, UserError, UserErrorCode},
+    codes::{Code, Denied, UserError, UserErrorCode},
     database, outbox,
     paging::{Page, Slice},
 };
 use hansa_schema::users::{UserDeleted, UserUpdated};
 use sea_orm::{
     ActiveValue::{Set, Unchanged},
-    DbErr, Order, SqlErr,
+    ConnectionTrait, DbErr, SqlErr,
 };
 use uuid::Uuid;
 
 /// Scopes that see the private facts of every account.
-pub(crate) const PRIVY: &[&str] = &["admin", "staff"];
+const PRIVY: &[&str] = &["admin", "staff"];
 const ADMIN: &[&str] = &["admin"];
 
 /// What an administrator changes; `None` leaves it as it is.
@@ -66,6 +66,11 @@ fn or_taken(error: DbErr) -> Error {
     }
 }
 
+/// Refuses those who may not see the private facts of every account.
+pub(crate) fn require_privy(viewer: &Viewer) -> Result<(), Denied> {
+    viewer.require_any_scope(PRIVY).map(drop)
+}
+
 /// The account with this username, whatever its case.
 pub(crate) async fn by_username(service: &Service, username: &str) -> Result<Option<Model>, Error> {
     let Some(key) = lookup_key(username) else { return Ok(None) };
@@ -77,14 +82,14 @@ pub(crate) async fn list(
     service: &Service,
     viewer: &Viewer,
     filter: &Filter,
-    (field, order): (SortField, Order),
+    sort: Sort,
     page: &Page<Key>,
 ) -> Result<Slice<Model>, Error> {
     viewer.require_any_scope(ADMIN)?;
-    if page.after.as_ref().is_some_and(|key| !key.fits(field)) {
-        return Err(Error::Denied(Code::BadUserInput, "`after` is a cursor of a list in another order".into()));
+    if page.after.as_ref().is_some_and(|key| !key.fits(sort.field)) {
+        return Err(Denied::new(Code::BadUserInput, "`after` is a cursor of a list in another order").into());
     }
-    Ok(store::page(&service.database, filter, field, order, page).await?)
+    Ok(store::page(&service.database, filter, sort, page).await?)
 }
 
 /// Counts accounts, for administrators.
@@ -95,6 +100,16 @@ pub(crate) async fn count(service: &Service, viewer: &Viewer, filter: &Filter) -
 
 fn not_found() -> UserError {
     UserError::at(UserErrorCode::NotFound, &["id"], "there is no such user")
+}
+
+/// Whether `id` is the last administrator who can sign in. Nobody else can become that, nor cease to be another, before the
+/// transaction ends: so somebody is always left who can give roles.
+async fn is_last_admin<C: ConnectionTrait>(transaction: &C, id: Uuid) -> Result<bool, Error> {
+    Ok(store::lock_admins(transaction).await? == [id])
+}
+
+fn last_admin(field: &[&str]) -> Error {
+    UserError::at(UserErrorCode::Forbidden, field, "this is the last administrator").into()
 }
 
 /// Changes an account. One that gets locked loses its sessions.
@@ -122,6 +137,9 @@ pub(crate) async fn update(
 
     let now = service.clock.now();
     let transaction = database::begin(&service.database).await?;
+    if is_lock && is_last_admin(&transaction, id).await? {
+        return Err(last_admin(&["input", "status"]));
+    }
     let account = store::lock(&transaction, id).await?.ok_or_else(not_found)?;
     let mut row = ActiveModel { id: Unchanged(id), updated_at: Set(now), ..Default::default() };
     if let Some(username) = username {
@@ -186,13 +204,15 @@ pub(crate) async fn set_roles(
 ) -> Result<Model, Error> {
     let admin = viewer.require_any_scope(ADMIN)?;
     let id = id.ok_or_else(not_found)?;
-    // So that somebody is always left who can give roles.
     if admin.user_id == id && !roles.admin {
-        let message = format!("you cannot take the role {} from yourself", Role::Admin.as_str());
+        let message = format!("you cannot take the role {} from yourself", AccountRole::Admin.as_str());
         return Err(UserError::at(UserErrorCode::Forbidden, &["roles"], message).into());
     }
     let now = service.clock.now();
     let transaction = database::begin(&service.database).await?;
+    if !roles.admin && is_last_admin(&transaction, id).await? {
+        return Err(last_admin(&["roles"]));
+    }
     let account = store::lock(&transaction, id).await?.ok_or_else(not_found)?;
     if account.roles() == roles {
         return Ok(account);

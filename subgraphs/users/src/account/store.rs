@@ -1,13 +1,15 @@
 //! Every query of accounts.
 
-use super::{AccountStatus, Email, Role, Username};
+use super::{AccountRole, AccountStatus, Email, Username};
 use crate::entity::account::{ActiveModel, Column, Entity, Model};
-use chrono::{DateTime, Utc};
-use hansa_kit::paging::{Page, Slice};
+use hansa_kit::{
+    filter::{DateTimeRange, SortDirection},
+    paging::{Page, Position, Slice, keyset},
+};
 use sea_orm::{
-    Condition, ConnectionTrait, DbErr, Order, QueryOrder, QuerySelect, Select,
+    Condition, ConnectionTrait, DbErr, QueryOrder, QuerySelect, Select, Value,
     entity::prelude::*,
-    sea_query::{Expr, ExprTrait, LikeExpr, OnConflict},
+    sea_query::{LikeExpr, OnConflict},
 };
 use serde::{Deserialize, Serialize};
 
@@ -16,12 +18,9 @@ use serde::{Deserialize, Serialize};
 pub(crate) struct Filter {
     /// Part of the username or the address, folded.
     pub search: Option<String>,
-    pub role: Option<Role>,
+    pub role: Option<AccountRole>,
     pub status: Option<AccountStatus>,
-    /// Inclusive.
-    pub created_from: Option<DateTime<Utc>>,
-    /// Exclusive.
-    pub created_to: Option<DateTime<Utc>>,
+    pub created_at: DateTimeRange,
 }
 
 /// What a list of accounts is ordered by.
@@ -31,11 +30,18 @@ pub(crate) enum SortField {
     CreatedAt,
 }
 
+/// How a list of accounts is ordered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Sort {
+    pub field: SortField,
+    pub direction: SortDirection,
+}
+
 /// The place of an account in a list.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub(crate) enum Key {
     Username(String),
-    CreatedAt(DateTime<Utc>, Uuid),
+    CreatedAt(Position),
 }
 
 impl Key {
@@ -43,15 +49,25 @@ impl Key {
     pub fn of(account: &Model, field: SortField) -> Self {
         match field {
             SortField::Username => Self::Username(account.username_key.clone()),
-            SortField::CreatedAt => Self::CreatedAt(account.created_at, account.id),
+            SortField::CreatedAt => Self::CreatedAt(Position { time: account.created_at, id: account.id }),
         }
     }
 
     /// Whether it is a place in a list ordered by `field`.
     pub fn fits(&self, field: SortField) -> bool {
         match self {
+            // A cursor is what else can hold a character that no database takes.
             Self::Username(key) => field == SortField::Username && !key.contains('\0'),
             Self::CreatedAt(..) => field == SortField::CreatedAt,
+        }
+    }
+}
+
+impl From<Key> for Vec<Value> {
+    fn from(key: Key) -> Self {
+        match key {
+            Key::Username(key) => vec![key.into()],
+            Key::CreatedAt(position) => position.into(),
         }
     }
 }
@@ -116,30 +132,33 @@ pub(crate) async fn has_admin<C: ConnectionTrait>(database: &C) -> Result<bool, 
     Ok(Entity::find().filter(Column::IsAdmin.eq(true)).limit(1).count(database).await? > 0)
 }
 
+/// The active administrators, locked until the transaction ends: of those who want to take the last ones' rights away at the
+/// same time, one sees what the others have done. To be locked before any other account, in one order, against deadlocks.
+pub(crate) async fn lock_admins<C: ConnectionTrait>(transaction: &C) -> Result<Vec<Uuid>, DbErr> {
+    let admins = Entity::find()
+        .filter(Column::IsAdmin.eq(true))
+        .filter(Column::Status.eq(AccountStatus::Active))
+        .order_by_asc(Column::Id)
+        .lock_exclusive()
+        .all(transaction)
+        .await?;
+    Ok(admins.into_iter().map(|admin| admin.id).collect())
+}
+
 /// One page of a list. Both orders have an index; a search reads along it.
 pub(crate) async fn page<C: ConnectionTrait>(
     database: &C,
     filter: &Filter,
-    field: SortField,
-    order: Order,
+    Sort { field, direction }: Sort,
     page: &Page<Key>,
 ) -> Result<Slice<Model>, DbErr> {
-    let mut query = filtered(filter);
-    if let Some(after) = &page.after {
-        let (place, key) = match after {
-            Key::Username(key) => (Expr::col(Column::UsernameKey), Expr::value(key.as_str())),
-            Key::CreatedAt(at, id) => (
-                Expr::tuple([Expr::col(Column::CreatedAt), Expr::col(Column::Id)]),
-                Expr::tuple([Expr::value(*at), Expr::value(*id)]),
-            ),
-        };
-        query = query.filter(if order == Order::Desc { place.lt(key) } else { place.gt(key) });
-    }
-    let ordered = match field {
-        SortField::Username => query.order_by(Column::UsernameKey, order),
-        SortField::CreatedAt => query.order_by(Column::CreatedAt, order.clone()).order_by(Column::Id, order),
+    let columns: &[Column] = match field {
+        SortField::Username => &[Column::UsernameKey],
+        SortField::CreatedAt => &[Column::CreatedAt, Column::Id],
     };
-    Ok(Slice::of(ordered.limit(page.limit + 1).all(database).await?, page.limit))
+    let after = page.after.clone().map(Into::into);
+    let accounts = keyset(filtered(filter), columns, direction, after, page.limit);
+    Ok(Slice::of(accounts.all(database).await?, page.limit))
 }
 
 pub(crate) async fn count<C: ConnectionTrait>(database: &C, filter: &Filter) -> Result<u64, DbErr> {
@@ -149,13 +168,13 @@ pub(crate) async fn count<C: ConnectionTrait>(database: &C, filter: &Filter) -> 
 fn filtered(filter: &Filter) -> Select<Entity> {
     let mut wanted = Condition::all()
         .add_option(filter.status.map(|status| Column::Status.eq(status)))
-        .add_option(filter.created_from.map(|from| Column::CreatedAt.gte(from)))
-        .add_option(filter.created_to.map(|to| Column::CreatedAt.lt(to)));
+        .add_option(filter.created_at.from.map(|from| Column::CreatedAt.gte(from)))
+        .add_option(filter.created_at.to.map(|to| Column::CreatedAt.lt(to)));
     wanted = match filter.role {
-        None | Some(Role::User) => wanted,
-        Some(Role::Manager) => wanted.add(Column::IsManager.eq(true)),
-        Some(Role::Staff) => wanted.add(Column::IsStaff.eq(true)),
-        Some(Role::Admin) => wanted.add(Column::IsAdmin.eq(true)),
+        None | Some(AccountRole::User) => wanted,
+        Some(AccountRole::Manager) => wanted.add(Column::IsManager.eq(true)),
+        Some(AccountRole::Staff) => wanted.add(Column::IsStaff.eq(true)),
+        Some(AccountRole::Admin) => wanted.add(Column::IsAdmin.eq(true)),
     };
     if let Some(search) = &filter.search {
         let literal = search.replace('\\', r"\\").replace('%', r"\%").replace('_', r"\_");

@@ -1,9 +1,9 @@
 //! Entities: what other subgraphs and `node` refer to by id. Gone, forbidden and failed alike are null, for an error
 //! would take the whole batch with it.
 
-use super::{accounts, loaders::SessionLoader, session_key, types, user_key, viewer};
+use super::{accounts, loaders::SessionLoader, session_key, types, user_key};
 use async_graphql::{Context, ID, Object, dataloader::DataLoader};
-use hansa_kit::viewer::Identity;
+use hansa_kit::{Viewer, viewer::Identity};
 use std::fmt::Display;
 
 #[derive(Default)]
@@ -20,7 +20,7 @@ impl Entities {
     /// Only one's own.
     #[graphql(entity)]
     async fn find_viewer_by_id(&self, context: &Context<'_>, id: ID) -> Option<types::Viewer> {
-        let identity = own(viewer(context).identity()?, &id)?;
+        let identity = own(Viewer::in_context(context).identity()?, &id)?;
         let account = accounts(context).load_one(identity.user_id).await;
         Some(types::Viewer::of(found(account)?, identity))
     }
@@ -28,7 +28,7 @@ impl Entities {
     /// Only one's own.
     #[graphql(entity)]
     async fn find_session_by_id(&self, context: &Context<'_>, id: ID) -> Option<types::Session> {
-        let identity = viewer(context).identity()?;
+        let identity = Viewer::in_context(context).identity()?;
         let sessions = context.data_unchecked::<DataLoader<SessionLoader>>();
         let session = sessions.load_one((identity.user_id, session_key(&id)?)).await;
         Some(types::Session::of(found(session)?, identity.session_id))

@@ -6,9 +6,9 @@ use crate::{
     session,
 };
 use async_graphql::dataloader::Loader;
-use hansa_kit::Clock;
-use sea_orm::{DatabaseConnection, DbErr};
-use std::{collections::HashMap, sync::Arc};
+use hansa_kit::{Clock, codes::Fault};
+use sea_orm::DatabaseConnection;
+use std::collections::HashMap;
 use uuid::Uuid;
 
 /// Reads accounts by id.
@@ -16,10 +16,10 @@ pub(crate) struct AccountLoader(pub DatabaseConnection);
 
 impl Loader<Uuid> for AccountLoader {
     type Value = Account;
-    type Error = Arc<DbErr>;
+    type Error = Fault;
 
     async fn load(&self, ids: &[Uuid]) -> Result<HashMap<Uuid, Account>, Self::Error> {
-        let accounts = account::store::by_ids(&self.0, ids).await.map_err(Arc::new)?;
+        let accounts = account::store::by_ids(&self.0, ids).await?;
         Ok(accounts.into_iter().map(|account| (account.id, account)).collect())
     }
 }
@@ -32,10 +32,10 @@ pub(crate) struct SessionLoader {
 
 impl Loader<(Uuid, Uuid)> for SessionLoader {
     type Value = Session;
-    type Error = Arc<DbErr>;
+    type Error = Fault;
 
     async fn load(&self, keys: &[(Uuid, Uuid)]) -> Result<HashMap<(Uuid, Uuid), Session>, Self::Error> {
-        let sessions = session::store::by_keys(&self.database, keys, self.clock.now()).await.map_err(Arc::new)?;
+        let sessions = session::store::by_keys(&self.database, keys, self.clock.now()).await?;
         Ok(sessions.into_iter().map(|session| ((session.account_id, session.id), session)).collect())
     }
 }

@@ -12,16 +12,12 @@ use async_graphql::{
 };
 use federation::Entities;
 use hansa_kit::{
-    Viewer,
-    codes::Rejection,
     ids, paging, serve,
     viewer::{Client, SESSION_PREFIX, USER_PREFIX},
 };
 use loaders::{AccountLoader, SessionLoader};
 use mutation::Mutation;
 use query::Users;
-use sea_orm::DbErr;
-use std::sync::Arc;
 use types::Node;
 use uuid::Uuid;
 
@@ -52,13 +48,6 @@ pub fn sdl() -> String {
     builder().finish().sdl_with_options(SDLExportOptions::new().federation().compose_directive())
 }
 
-static ANONYMOUS: Viewer = Viewer::Anonymous;
-
-/// Who asks; nobody in particular unless the request says so.
-fn viewer<'a>(context: &Context<'a>) -> &'a Viewer {
-    context.data_opt().unwrap_or(&ANONYMOUS)
-}
-
 fn client(context: &Context<'_>) -> Client {
     context.data_opt::<Client>().cloned().unwrap_or_default()
 }
@@ -84,9 +73,4 @@ fn user_key(id: &str) -> Option<Uuid> {
 /// The key in a session's global id.
 fn session_key(id: &str) -> Option<Uuid> {
     ids::decode(SESSION_PREFIX, id)
-}
-
-/// A failed batch, to each of its callers.
-fn fault(error: Arc<DbErr>) -> async_graphql::Error {
-    Rejection::Fault(Box::new(error)).into()
 }

@@ -1,14 +1,21 @@
 //! The types of the API.
 
-use super::{service, viewer};
+use super::service;
 use crate::{
-    account::{AccountStatus, Role, service::PRIVY},
+    account::{
+        AccountRole, AccountStatus, lookup_key,
+        service::require_privy,
+        store::{Filter, Sort, SortField},
+    },
     entity,
     session::{self, Tokens, service::SignedIn},
 };
-use async_graphql::{Context, ID, Interface, Object, Result, SimpleObject};
+use async_graphql::{Context, Enum, ID, InputObject, Interface, Object, Result, SimpleObject};
 use chrono::{DateTime, Utc};
 use hansa_kit::{
+    Viewer as Caller,
+    codes::{Code, Denied, UserError},
+    filter::{DateTimeRange, SortDirection},
     ids,
     paging::{self, KeysetConnection, Page, TotalCount},
     scalars::{EmailAddress, LocaleTag, TimeZone},
@@ -48,21 +55,21 @@ impl User {
     }
 
     /// What they are allowed to do.
-    async fn roles(&self) -> Vec<Role> {
+    async fn roles(&self) -> Vec<AccountRole> {
         self.0.roles().iter().collect()
     }
 
     /// The e-mail address. Seen by administrators and staff; one's own is in `Viewer.email`.
     #[graphql(requires_scopes = "admin", requires_scopes = "staff")]
     async fn email(&self, context: &Context<'_>) -> Result<Option<EmailAddress>> {
-        viewer(context).require_any_scope(PRIVY)?;
+        require_privy(Caller::in_context(context))?;
         Ok(Some(EmailAddress(self.0.email.clone())))
     }
 
     /// Whether the account can be used. Seen by administrators and staff.
     #[graphql(requires_scopes = "admin", requires_scopes = "staff")]
     async fn status(&self, context: &Context<'_>) -> Result<Option<AccountStatus>> {
-        viewer(context).require_any_scope(PRIVY)?;
+        require_privy(Caller::in_context(context))?;
         Ok(Some(self.0.status))
     }
 
@@ -222,4 +229,207 @@ impl From<Tokens> for AuthTokens {
             refresh_token_expires_at: tokens.refresh_token_expires_at,
         }
     }
+}
+
+/// What users can be ordered by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
+pub enum UserSortField {
+    /// The username, whatever its case.
+    Username,
+    /// When the account was made.
+    CreatedAt,
+}
+
+/// How users are ordered.
+#[derive(InputObject)]
+pub struct UserSort {
+    /// By what.
+    pub(super) field: UserSortField,
+    /// Which way.
+    #[graphql(default_with = "SortDirection::Asc")]
+    pub(super) direction: SortDirection,
+}
+
+/// Which users are listed: those that meet every condition given.
+#[derive(Default, InputObject)]
+pub struct UserFilter {
+    /// Part of the username or the e-mail address, whatever its case.
+    pub(super) search: Option<String>,
+    /// A role that they have.
+    pub(super) role: Option<AccountRole>,
+    /// The state of their account.
+    pub(super) status: Option<AccountStatus>,
+    /// When the account was made.
+    pub(super) created_at: Option<DateTimeRange>,
+}
+
+impl TryFrom<UserFilter> for Filter {
+    type Error = Denied;
+
+    fn try_from(filter: UserFilter) -> Result<Self, Denied> {
+        let denied = || Denied::new(Code::BadUserInput, "`search` is no part of a name or an address");
+        let search = filter.search.filter(|search| !search.is_empty());
+        let search = search.map(|search| lookup_key(&search).ok_or_else(denied)).transpose()?;
+        let created_at = filter.created_at.unwrap_or_default();
+        Ok(Self { search, role: filter.role, status: filter.status, created_at })
+    }
+}
+
+impl Default for UserSort {
+    fn default() -> Self {
+        Self { field: UserSortField::Username, direction: SortDirection::Asc }
+    }
+}
+
+impl From<UserSort> for Sort {
+    fn from(UserSort { field, direction }: UserSort) -> Self {
+        let field = match field {
+            UserSortField::Username => SortField::Username,
+            UserSortField::CreatedAt => SortField::CreatedAt,
+        };
+        Self { field, direction }
+    }
+}
+
+/// What somebody registers with.
+#[derive(InputObject)]
+pub struct AccountRegisterInput {
+    /// 3 to 30 of the letters a to z, digits, `_`, `.` and `-`; unique, whatever its case.
+    pub(super) username: String,
+    /// Where mail goes; unique, whatever its case.
+    pub(super) email: String,
+    /// 10 to 128 characters that are not easy to guess.
+    #[graphql(secret)]
+    pub(super) password: String,
+    /// The language to write in; English without it.
+    pub(super) locale: Option<LocaleTag>,
+    /// Any text, best a random one, that makes the same registration sent again within 24 hours a sign-in.
+    pub(super) idempotency_key: Option<String>,
+}
+
+/// What somebody signs in with.
+#[derive(InputObject)]
+pub struct SessionCreateInput {
+    /// The username or the e-mail address.
+    pub(super) login: String,
+    /// The password.
+    #[graphql(secret)]
+    pub(super) password: String,
+    /// Whether this sign-in ends the user's other sessions.
+    #[graphql(default)]
+    pub(super) revoke_other_sessions: bool,
+}
+
+/// The old password and the new one.
+#[derive(InputObject)]
+pub struct PasswordChangeInput {
+    /// The password until now.
+    #[graphql(secret)]
+    pub(super) current_password: String,
+    /// 10 to 128 characters that are not easy to guess.
+    #[graphql(secret)]
+    pub(super) new_password: String,
+    /// Whether the user's other sessions end.
+    #[graphql(default = true)]
+    pub(super) revoke_other_sessions: bool,
+}
+
+/// What changes; what is left out stays as it is.
+#[derive(InputObject)]
+pub struct UserUpdateInput {
+    /// The e-mail address.
+    pub(super) email: Option<String>,
+    /// The username.
+    pub(super) username: Option<String>,
+    /// Whether the account can be used. Locking it ends its sessions.
+    pub(super) status: Option<AccountStatus>,
+}
+
+/// The outcome of `accountRegister`.
+#[derive(SimpleObject)]
+pub struct AccountRegisterPayload {
+    /// The new user, signed in.
+    pub(super) viewer: Option<Viewer>,
+    /// What proves the session.
+    pub(super) tokens: Option<AuthTokens>,
+    /// Why nothing was done; empty on success.
+    pub(super) user_errors: Vec<UserError>,
+}
+
+/// The outcome of `sessionCreate`.
+#[derive(SimpleObject)]
+pub struct SessionCreatePayload {
+    /// The new session.
+    pub(super) session: Option<Session>,
+    /// Who is signed in.
+    pub(super) viewer: Option<Viewer>,
+    /// What proves the session.
+    pub(super) tokens: Option<AuthTokens>,
+    /// Why nothing was done; empty on success.
+    pub(super) user_errors: Vec<UserError>,
+}
+
+/// The outcome of `sessionRefresh`.
+#[derive(SimpleObject)]
+pub struct SessionRefreshPayload {
+    /// The session, prolonged.
+    pub(super) session: Option<Session>,
+    /// What proves the session from now on.
+    pub(super) tokens: Option<AuthTokens>,
+    /// Why nothing was done; empty on success.
+    pub(super) user_errors: Vec<UserError>,
+}
+
+/// The outcome of `sessionRevoke`.
+#[derive(SimpleObject)]
+pub struct SessionRevokePayload {
+    /// The session that has ended.
+    pub(super) revoked_session_id: Option<ID>,
+    /// Why nothing was done; empty on success.
+    pub(super) user_errors: Vec<UserError>,
+}
+
+/// The outcome of `sessionsRevokeAll`.
+#[derive(SimpleObject)]
+pub struct SessionsRevokeAllPayload {
+    /// How many sessions have ended.
+    pub(super) revoked_count: Option<i32>,
+    /// Why nothing was done; empty on success.
+    pub(super) user_errors: Vec<UserError>,
+}
+
+/// The outcome of `passwordChange`.
+#[derive(SimpleObject)]
+pub struct PasswordChangePayload {
+    /// The caller.
+    pub(super) viewer: Option<Viewer>,
+    /// Why nothing was done; empty on success.
+    pub(super) user_errors: Vec<UserError>,
+}
+
+/// The outcome of `userUpdate`.
+#[derive(SimpleObject)]
+pub struct UserUpdatePayload {
+    /// The user, changed.
+    pub(super) user: Option<User>,
+    /// Why nothing was done; empty on success.
+    pub(super) user_errors: Vec<UserError>,
+}
+
+/// The outcome of `userDelete`.
+#[derive(SimpleObject)]
+pub struct UserDeletePayload {
+    /// The user who is gone.
+    pub(super) deleted_user_id: Option<ID>,
+    /// Why nothing was done; empty on success.
+    pub(super) user_errors: Vec<UserError>,
+}
+
+/// The outcome of `userRolesSet`.
+#[derive(SimpleObject)]
+pub struct UserRolesSetPayload {
+    /// The user, with these roles.
+    pub(super) user: Option<User>,
+    /// Why nothing was done; empty on success.
+    pub(super) user_errors: Vec<UserError>,
 }

@@ -6,10 +6,13 @@ use crate::entity::{
     used_refresh_token,
 };
 use chrono::{DateTime, Utc};
-use hansa_kit::paging::{Page, Slice};
+use hansa_kit::{
+    filter::SortDirection,
+    paging::{Page, Slice, keyset},
+};
 use sea_orm::{
     ActiveValue::Set,
-    Condition, ConnectionTrait, DbErr, QueryOrder, QuerySelect, Select,
+    Condition, ConnectionTrait, DbErr, Select,
     entity::prelude::*,
     sea_query::{Expr, OnConflict},
 };
@@ -44,11 +47,10 @@ pub(crate) async fn page<C: ConnectionTrait>(
     page: &Page<Uuid>,
     now: DateTime<Utc>,
 ) -> Result<Slice<Model>, DbErr> {
-    let mut query = live(now).filter(Column::AccountId.eq(account_id));
-    if let Some(after) = page.after {
-        query = query.filter(Column::Id.lt(after));
-    }
-    Ok(Slice::of(query.order_by_desc(Column::Id).limit(page.limit + 1).all(database).await?, page.limit))
+    let own = live(now).filter(Column::AccountId.eq(account_id));
+    let after = page.after.map(|id| vec![id.into()]);
+    let sessions = keyset(own, &[Column::Id], SortDirection::Desc, after, page.limit);
+    Ok(Slice::of(sessions.all(database).await?, page.limit))
 }
 
 pub(crate) async fn count<C: ConnectionTrait>(

@@ -1,7 +1,9 @@
 //! What administrators do.
 
 use crate::world::{PASSWORD, World, codes, on_every_database};
+use async_graphql::connection::{CursorType, OpaqueCursor};
 use chrono::Duration;
+use futures::future::join_all;
 use hansa_kit::Viewer;
 use serde_json::{Value, json};
 
@@ -128,6 +130,53 @@ async fn roles_take_effect_with_the_next_sign_in() {
     .await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_administrator_is_left_whatever_they_do_to_each_other() {
+    on_every_database(async |world| {
+        let mut admins = Vec::new();
+        for name in ["ann", "bob", "carl"] {
+            let login = hansa_users::create_admin(&world.database, name, &format!("{name}@example.org")).await.unwrap();
+            let payload = world.sign_in(&login.username, &login.password).await;
+            admins.push((payload["viewer"]["id"].clone(), world.viewer(&payload).await));
+        }
+        // Everybody against their neighbour at the same moment, by either means.
+        let attacks = admins.iter().enumerate().map(async |(n, (_, viewer))| {
+            let (victim, _) = &admins[(n + 1) % admins.len()];
+            let answer = if n % 2 == 0 {
+                world.ask(viewer, ROLES, json!({ "id": victim, "roles": [] })).await["userRolesSet"].take()
+            } else {
+                let lock = json!({ "id": victim, "input": { "status": "LOCKED" } });
+                world.ask(viewer, UPDATE, lock).await["userUpdate"].take()
+            };
+            codes(&answer).join(",")
+        });
+        let mut outcomes = join_all(attacks).await;
+        outcomes.sort();
+        assert_eq!(outcomes, ["", "", "FORBIDDEN"]);
+        let left = "SELECT COUNT(*) AS n FROM account WHERE is_admin AND status = 'ACTIVE'";
+        assert_eq!(world.number(left).await, 1);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn forged_cursors_are_refused() {
+    on_every_database(async |world| {
+        let admin = world.admin().await;
+        for (field, key) in [
+            ("CREATED_AT", json!({ "CreatedAt": ["-200000-01-01T00:00:00Z", uuid::Uuid::nil()] })),
+            ("CREATED_AT", json!({ "CreatedAt": ["+200000-01-01T00:00:00Z", uuid::Uuid::nil()] })),
+            ("USERNAME", json!({ "Username": "a\0b" })),
+        ] {
+            let variables = json!({ "sort": { "field": field }, "after": OpaqueCursor(key).encode_cursor() });
+            assert_eq!(world.code(&admin, USERS, variables).await, "BAD_USER_INPUT");
+        }
+        let filter = json!({ "filter": { "createdAt": { "from": "-200000-01-01T00:00:00Z" } } });
+        assert_eq!(world.code(&admin, USERS, filter).await, "BAD_USER_INPUT");
+    })
+    .await;
+}
+
 async fn names(world: &World, admin: &Viewer, variables: Value) -> Vec<String> {
     let page = world.ask(admin, USERS, variables).await;
     let nodes = page["users"]["nodes"].as_array().unwrap().iter();
@@ -207,10 +256,8 @@ async fn users_are_filtered() {
         ] {
             assert_eq!(names(&world, &admin, json!({ "filter": filter })).await, expected, "{filter}");
         }
-        for search in ["a".repeat(300), "\0".to_owned()] {
-            let filter = json!({ "filter": { "search": search } });
-            assert_eq!(world.code(&admin, USERS, filter).await, "BAD_USER_INPUT");
-        }
+        let filter = json!({ "filter": { "search": "a".repeat(300) } });
+        assert_eq!(world.code(&admin, USERS, filter).await, "BAD_USER_INPUT");
     })
     .await;
 }

@@ -1,20 +1,19 @@
 //! Signing keys, and what is read of them over HTTP.
 
-use crate::world::{World, on_every_database};
+use crate::world::{KEYS, World, on_every_database};
 use axum::{
     body::{Body, to_bytes},
     http::{Request, StatusCode, header},
 };
 use chrono::Duration;
 use futures::future::join_all;
-use hansa_kit::Role;
 use hansa_token::JwkSet;
-use hansa_users::{Config, build_on};
+use hansa_users::Config;
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
 async fn key_ids(world: &World) -> Vec<String> {
-    let set = hansa_users::key_source(world.database.clone(), world.clock.clone())().await.unwrap();
+    let set: JwkSet = serde_json::from_value(world.get(KEYS).await).unwrap();
     set.keys.into_iter().map(|key| key.common.key_id.unwrap()).collect()
 }
 
@@ -103,20 +102,13 @@ async fn what_has_expired_is_forgotten() {
     .await;
 }
 
-async fn get(role: &Role, path: &str) -> Value {
-    let request = Request::get(path).body(Body::empty()).unwrap();
-    let response = role.routes.clone().oneshot(request).await.unwrap();
-    assert_eq!(response.status(), StatusCode::OK);
-    serde_json::from_slice(&to_bytes(response.into_body(), 1 << 20).await.unwrap()).unwrap()
-}
-
-async fn graphql(role: &Role, token: &str, query: &str) -> (StatusCode, Value) {
+async fn graphql(world: &World, token: &str, query: &str) -> (StatusCode, Value) {
     let request = Request::post("/graphql")
         .header(header::AUTHORIZATION, format!("Bearer {token}"))
         .header(header::CONTENT_TYPE, "application/json")
         .body(Body::from(json!({ "query": query }).to_string()))
         .unwrap();
-    let response = role.routes.clone().oneshot(request).await.unwrap();
+    let response = world.routes.clone().oneshot(request).await.unwrap();
     let status = response.status();
     (status, serde_json::from_slice(&to_bytes(response.into_body(), 1 << 20).await.unwrap()).unwrap())
 }
@@ -124,27 +116,25 @@ async fn graphql(role: &Role, token: &str, query: &str) -> (StatusCode, Value) {
 #[tokio::test]
 async fn over_http() {
     on_every_database(async |world| {
-        let role = build_on(world.database.clone(), &Config::default(), &world.deps);
-        assert_eq!(role.name, "users");
         let ann = world.register("ann").await;
         let token = ann["tokens"]["accessToken"].as_str().unwrap();
 
-        let set = get(&role, "/.well-known/jwks.json").await;
+        let set = world.get(KEYS).await;
         let key = &set["keys"][0];
         assert_eq!((&key["kty"], &key["crv"], &key["use"]), (&json!("OKP"), &json!("Ed25519"), &json!("sig")));
         assert!(key.get("d").is_none());
         let parsed: JwkSet = serde_json::from_value(set).unwrap();
         assert_eq!(parsed.keys[0].common.key_id, Some(key_id(&ann)));
 
-        assert_eq!(get(&role, "/revocations").await, json!([]));
-        let (status, answer) = graphql(&role, token, "{ viewer { id } }").await;
+        assert_eq!(world.get("/revocations").await, json!([]));
+        let (status, answer) = graphql(&world, token, "{ viewer { id } }").await;
         assert_eq!((status, &answer["data"]["viewer"]["id"]), (StatusCode::OK, &ann["viewer"]["id"]));
-        graphql(&role, token, "mutation { sessionRevoke { revokedSessionId } }").await;
+        graphql(&world, token, "mutation { sessionRevoke { revokedSessionId } }").await;
         // The very next request.
-        let (status, answer) = graphql(&role, token, "{ viewer { id } }").await;
+        let (status, answer) = graphql(&world, token, "{ viewer { id } }").await;
         assert_eq!(status, StatusCode::UNAUTHORIZED);
         assert_eq!(answer["errors"][0]["extensions"]["code"], "TOKEN_REVOKED");
-        let revocations = get(&role, "/revocations").await;
+        let revocations = world.get("/revocations").await;
         assert_eq!(revocations[0]["sid"], ann["viewer"]["sessions"]["nodes"][0]["id"]);
         assert!(revocations[0]["until"].is_string());
     })

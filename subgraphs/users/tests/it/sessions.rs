@@ -40,7 +40,7 @@ async fn what_was_wrong_is_not_told() {
         assert_eq!(codes(&wrong_password), ["INVALID_CREDENTIALS"]);
         assert_eq!(wrong_password, wrong_login);
         assert_eq!(wrong_password, wrong_address);
-        for login in ["", "\0", "ann\0", &"a".repeat(100_000)] {
+        for login in ["", "ann ", &"a".repeat(100_000)] {
             assert_eq!(world.sign_in(login, PASSWORD).await, wrong_password);
         }
         assert!(wrong_password["userErrors"][0]["field"].is_null());
@@ -155,11 +155,10 @@ async fn signing_out_refuses_the_token_at_once_everywhere() {
         // Whoever missed the signal reads it from the service, until no token can be left.
         let Signal::Revoked { sid: told, until } = heard.try_recv().unwrap() else { panic!("another signal") };
         assert_eq!(told, sid);
-        let fetch = hansa_users::revocation_source(world.database.clone(), world.clock.clone());
-        assert_eq!(fetch().await.unwrap(), [(sid, until)]);
+        assert_eq!(world.get("/revocations").await, json!([{ "sid": sid, "until": until }]));
         assert!(until > world.clock.now() + Duration::seconds(305));
         world.clock.advance(Duration::minutes(10));
-        assert_eq!(fetch().await.unwrap(), []);
+        assert_eq!(world.get("/revocations").await, json!([]));
     })
     .await;
 }

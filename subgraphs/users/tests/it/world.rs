@@ -1,15 +1,22 @@
 //! The service under test, and how tests speak to it.
 
 use async_graphql::Request;
+use axum::{
+    Router,
+    body::{Body, to_bytes},
+    http::{self, StatusCode},
+};
 use chrono::Utc;
 use hansa_kit::{Clock, Deps, Viewer, testing, viewer::Client};
 use hansa_migrations::users::Migrator;
-use hansa_token::Verifier;
+use hansa_token::{FetchKeys, Verifier};
 use hansa_users::{Config, Service, UsersSchema};
 use sea_orm::{ConnectionTrait, DatabaseConnection, Statement};
 use serde_json::{Value, json};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+use tower::ServiceExt;
 
+pub const KEYS: &str = "/.well-known/jwks.json";
 pub const PASSWORD: &str = "correct horse battery staple";
 
 /// A service without a relay: what it says stays in its outbox.
@@ -18,6 +25,7 @@ pub struct World {
     pub database: DatabaseConnection,
     pub deps: Deps,
     pub clock: Clock,
+    pub routes: Router,
     _bus: testing::TestDatabase,
 }
 
@@ -27,10 +35,19 @@ impl World {
         drop(tracing_subscriber::fmt().with_max_level(tracing::Level::WARN).with_test_writer().try_init());
         let clock = Clock::manual(Utc::now());
         let (mut deps, bus) = testing::deps(clock.clone()).await.unwrap();
-        let keys = hansa_users::key_source(database.clone(), clock.clone());
+        // The verifier reads the keys from the service, which is built with it in hand.
+        let issuer = Arc::new(OnceLock::new());
+        let keys = keys_from(issuer.clone());
         deps.verifier = Arc::new(Verifier::new(hansa_token::Config::default(), keys, Arc::default()));
         let schema = hansa_users::schema(Service::new(database.clone(), &Config::default(), &deps));
-        Self { schema, database, deps, clock, _bus: bus }
+        let routes = hansa_users::role(database.clone(), &Config::default(), &deps).routes;
+        issuer.set(routes.clone()).unwrap();
+        Self { schema, database, deps, clock, routes, _bus: bus }
+    }
+
+    /// What the service serves at `path`.
+    pub async fn get(&self, path: &str) -> Value {
+        get(&self.routes, path).await
     }
 
     /// The whole answer.
@@ -131,6 +148,21 @@ impl World {
         let events = events.map(|event| serde_json::from_str::<Value>(&event).unwrap());
         events.map(|mut event| (event["type"].as_str().unwrap().to_owned(), event["data"].take())).collect()
     }
+}
+
+/// Reads signing keys as every verifier does.
+fn keys_from(issuer: Arc<OnceLock<Router>>) -> FetchKeys {
+    Arc::new(move || {
+        let issuer = issuer.clone();
+        Box::pin(async move { Ok(serde_json::from_value(get(issuer.get().unwrap(), KEYS).await).unwrap()) })
+    })
+}
+
+async fn get(routes: &Router, path: &str) -> Value {
+    let request = http::Request::get(path).body(Body::empty()).unwrap();
+    let response = routes.clone().oneshot(request).await.unwrap();
+    assert_eq!(response.status(), StatusCode::OK);
+    serde_json::from_slice(&to_bytes(response.into_body(), 1 << 20).await.unwrap()).unwrap()
 }
 
 /// Runs a test on every database.
