@@ -44,11 +44,10 @@ impl Process {
         let verifier = self.verifier(&issuer, &signals);
 
         let mut services: Vec<Role> = Vec::new();
-        let mut bus = None;
         if roles.iter().any(|role| role != registry::ROUTER) {
             let is_whole = registry::SERVICES.iter().all(|service| has(service));
             let deps = Deps {
-                bus: bus.insert(self.bus(is_whole).await?).clone(),
+                bus: self.bus(is_whole).await?,
                 signals,
                 verifier: verifier.clone(),
                 clock: Clock::System,
@@ -60,6 +59,7 @@ impl Process {
         }
         let mut routes = Router::new();
         let mut local = Vec::new();
+        let databases = services.iter().map(|role| role.database.clone()).collect();
         for role in services {
             if role.name == hansa_users::NAME {
                 // Set nowhere else.
@@ -74,7 +74,7 @@ impl Process {
         routes = if has(registry::ROUTER) {
             routes.merge(self.router(local, verifier)?).merge(hansa_playground::routes())
         } else {
-            routes.merge(health::routes(bus))
+            routes.merge(health::routes(databases))
         };
         if has(hansa_mailer::NAME) && self.config.shows_mailbox() {
             let database = database::connect(&self.config.mailer.database).await?;

@@ -1,7 +1,7 @@
 //! Health, asked and answered, of processes without a router; the router answers for itself.
 
 use axum::{Json, Router, http::StatusCode, routing::get};
-use hansa_kit::bus::Bus;
+use sea_orm::DatabaseConnection;
 use serde_json::json;
 use std::{process::ExitCode, time::Duration};
 
@@ -15,17 +15,19 @@ pub async fn ask(url: &str) -> anyhow::Result<ExitCode> {
     Ok(if response.status().is_success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// `GET /health`: the process is alive. `GET /ready`: it can do its work, for the event bus answers.
-pub fn routes(bus: Option<Bus>) -> Router {
+/// Longest that a database may take to answer.
+const PING: Duration = Duration::from_secs(2);
+
+/// `GET /health`: the process is alive. `GET /ready`: the databases of its roles answer, so that it can do its work. An
+/// event bus that is away delays events and stops nothing else: it does not count.
+pub fn routes(databases: Vec<DatabaseConnection>) -> Router {
     let ready = move || {
-        let bus = bus.clone();
+        let databases = databases.clone();
         async move {
-            let is_ready = match &bus {
-                Some(bus) => bus.is_ready().await,
-                None => true,
-            };
+            let pings = futures::future::try_join_all(databases.iter().map(DatabaseConnection::ping));
+            let is_ready = matches!(tokio::time::timeout(PING, pings).await, Ok(Ok(_)));
             let (status, word) =
-                if is_ready { (StatusCode::OK, "ready") } else { (StatusCode::SERVICE_UNAVAILABLE, "no event bus") };
+                if is_ready { (StatusCode::OK, "ready") } else { (StatusCode::SERVICE_UNAVAILABLE, "no database") };
             (status, Json(json!({ "status": word })))
         }
     };

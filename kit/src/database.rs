@@ -42,8 +42,8 @@ pub(crate) async fn connect_in_schema(config: &Config, schema: Option<&str>) -> 
     let mut options = ConnectOptions::new(config.url.clone());
     options
         .max_connections(config.max_connections.min(most))
-        .connect_timeout(Duration::from_secs(5))
-        .acquire_timeout(Duration::from_secs(10))
+        .connect_timeout(Duration::from_secs(3))
+        .acquire_timeout(Duration::from_secs(3))
         .sqlx_logging(false);
     if let Some(schema) = schema {
         options.set_schema_search_path(schema);

@@ -3,6 +3,7 @@
 use crate::{Clock, Error, bus::Bus, signals::Signals};
 use futures::future::BoxFuture;
 use hansa_token::Verifier;
+use sea_orm::DatabaseConnection;
 use std::{sync::Arc, time::Duration};
 use tokio_util::sync::CancellationToken;
 
@@ -25,6 +26,8 @@ pub struct Deps {
 pub struct Role {
     /// Its name: subgraph name and path prefix.
     pub name: &'static str,
+    /// Its database, without which it can do nothing.
+    pub database: DatabaseConnection,
     /// What it serves, without the prefix.
     pub routes: axum::Router,
     /// What runs beside: relay, consumers, workers. Each ends at shutdown and not before.

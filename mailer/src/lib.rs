@@ -90,12 +90,14 @@ pub fn role(config: &Config, database: DatabaseConnection, deps: &Deps) -> Resul
     let sender = sender::Sender::new(config, database.clone(), deps.clock.clone(), queued.clone())?;
     let handler = events::handler(deps.clock.clone(), sender.domain().to_owned(), queued);
     let (retention, clock) = (Retention::of(config), deps.clock.clone());
+    let pruned = database.clone();
     let prune = move || {
-        let (database, now) = (database.clone(), clock.now());
+        let (database, now) = (pruned.clone(), clock.now());
         async move { retention::prune(&database, retention, now).await }
     };
     Ok(Role {
         name: NAME,
+        database,
         routes: axum::Router::new().route("/health", axum::routing::get(|| async { "ok" })),
         tasks: vec![
             Task::new("mailer.consumer", consumer::run(source, deps.shutdown.clone(), handler)),

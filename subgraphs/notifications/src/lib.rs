@@ -53,12 +53,13 @@ pub fn role(database: DatabaseConnection, deps: &Deps) -> Role {
         topics: events::TOPICS,
         clock: deps.clock.clone(),
     };
-    let service = Service { database, signals: deps.signals.clone(), clock: deps.clock.clone() };
+    let service = Service { database: database.clone(), signals: deps.signals.clone(), clock: deps.clock.clone() };
     let consume = consumer::run(source, deps.shutdown.clone(), events::handler(service.clone()));
     let pruned = service.clone();
     let prune = move || prune(pruned.clone());
     Role {
         name: NAME,
+        database,
         routes: serve::routes(schema(service), deps.verifier.clone(), deps.shutdown.clone()),
         tasks: vec![
             Task::new("notifications.consumer", consume),

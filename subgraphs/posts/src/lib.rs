@@ -53,13 +53,19 @@ pub fn role(database: DatabaseConnection, deps: &Deps) -> Role {
         topics: events::TOPICS,
         clock: deps.clock.clone(),
     };
-    let relay =
-        outbox::relay(database, deps.bus.clone(), service.outbox.clone(), deps.clock.clone(), deps.shutdown.clone());
+    let relay = outbox::relay(
+        database.clone(),
+        deps.bus.clone(),
+        service.outbox.clone(),
+        deps.clock.clone(),
+        deps.shutdown.clone(),
+    );
     let consume = consumer::run(source, deps.shutdown.clone(), events::handler(service.clone()));
     let pruned = service.clone();
     let prune = move || prune(pruned.clone());
     Role {
         name: NAME,
+        database,
         routes: serve::routes(schema(service), deps.verifier.clone(), deps.shutdown.clone()),
         tasks: vec![
             Task::new("posts.outbox", relay),

@@ -76,7 +76,7 @@ pub async fn build(config: &Config, deps: &Deps) -> Result<Role, Error> {
 
 /// The service on its opened and migrated database.
 pub fn role(database: DatabaseConnection, config: &Config, deps: &Deps) -> Role {
-    let service = Service::new(database, config, deps);
+    let service = Service::new(database.clone(), config, deps);
     let relay = outbox::relay(
         service.database.clone(),
         deps.bus.clone(),
@@ -94,5 +94,5 @@ pub fn role(database: DatabaseConnection, config: &Config, deps: &Deps) -> Role 
         Task::new("users.outbox", relay),
         Task::every("users.maintenance", MAINTENANCE_INTERVAL, deps.shutdown.clone(), maintenance),
     ];
-    Role { name: NAME, routes, tasks }
+    Role { name: NAME, database, routes, tasks }
 }
