@@ -145,6 +145,7 @@ impl Config {
         if self.mailer.interval_ms == 0 {
             bail!("mailer.interval_ms must be at least 1");
         }
+        self.router.validate()?;
         self.subgraphs.users.token = self.identity.token.clone();
         Ok(())
     }
@@ -187,15 +188,29 @@ fn redact(value: &mut serde_json::Value) {
         serde_json::Value::Object(fields) => fields.values_mut().for_each(redact),
         serde_json::Value::Array(items) => items.iter_mut().for_each(redact),
         serde_json::Value::String(text) => {
-            if let Ok(mut url) = url::Url::parse(text)
-                && url.password().is_some()
-                && url.set_password(Some("redacted")).is_ok()
+            if let Ok(url) = url::Url::parse(text)
+                && let Some(redacted) = redact_url(url)
             {
-                *text = url.into();
+                *text = redacted.into();
             }
         }
         _ => {}
     }
+}
+
+/// Without the password, wherever the URL has it; `None` if it has none.
+fn redact_url(mut url: url::Url) -> Option<url::Url> {
+    const REDACTED: &str = "redacted";
+    let is_secret = |key: &str| key.to_ascii_lowercase().contains("password");
+    let in_authority = url.password().is_some() && url.set_password(Some(REDACTED)).is_ok();
+    let in_query = url.query_pairs().any(|(key, _)| is_secret(&key));
+    if in_query {
+        let pairs: Vec<(String, String)> = url.query_pairs().into_owned().collect();
+        let shown =
+            |(key, value): (String, String)| if is_secret(&key) { (key, REDACTED.to_owned()) } else { (key, value) };
+        url.query_pairs_mut().clear().extend_pairs(pairs.into_iter().map(shown));
+    }
+    (in_authority || in_query).then_some(url)
 }
 
 #[cfg(test)]
@@ -206,10 +221,12 @@ mod tests {
     fn passwords_are_not_printed() {
         let mut config = Config::default();
         config.subgraphs.users.database.url = "postgres://hansa:s3cret@db/users".into();
+        config.subgraphs.posts.database.url = "postgres://hansa@db/posts?password=s3cret&sslmode=require".into();
         config.mailer.smtp.url = Some("smtps://hansa:s3cret@mail".into());
         let printed = config.redacted().unwrap();
         assert!(!printed.contains("s3cret"));
         assert!(printed.contains("postgres://hansa:redacted@db/users"));
+        assert!(printed.contains("postgres://hansa@db/posts?password=redacted&sslmode=require"));
     }
 
     #[test]

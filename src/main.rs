@@ -12,6 +12,7 @@ mod health;
 mod identity;
 mod process;
 mod registry;
+mod server;
 mod telemetry;
 
 use clap::Parser;

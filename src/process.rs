@@ -1,6 +1,6 @@
 //! The life of a process: start, serve, drain.
 
-use crate::{admin, config::Config, demo, identity::Issuer, registry, telemetry};
+use crate::{admin, config::Config, demo, identity::Issuer, registry, server, telemetry};
 use anyhow::{Context, bail};
 use axum::{Router, serve::ListenerExt};
 use hansa_kit::{role::Task, signals::Signals};
@@ -50,7 +50,6 @@ pub async fn up(config: Config, demo: bool) -> anyhow::Result<()> {
     let mut process = Process::new(Life::Embedded, config);
     let roles: Vec<String> = registry::ROLES.iter().map(|&role| role.to_owned()).collect();
     let routes = process.build(&roles).await?;
-    let administrator = admin::ensure(&process.config).await?;
     let (address, server) = process.listen(routes).await?;
     if let Some(gateway) = &process.gateway
         && tokio::time::timeout(COMPOSITION, gateway.supergraph().first()).await.is_err()
@@ -60,6 +59,8 @@ pub async fn up(config: Config, demo: bool) -> anyhow::Result<()> {
             gateway.supergraph().status().last_error.as_deref().unwrap_or("no answer")
         );
     }
+    // Last of all that can fail: the login is said only once.
+    let administrator = admin::ensure(&process.config).await?;
     tracing::info!(
         milliseconds = started.elapsed().as_millis(),
         "ready: API and playground at http://{address}/ (GraphQL at /graphql)"
@@ -103,6 +104,8 @@ pub async fn run(config: Config, roles: &[String]) -> anyhow::Result<()> {
 /// # Errors
 /// When the file cannot be used or the address is taken.
 pub async fn router_alone(config: Config, supergraph: PathBuf) -> anyhow::Result<()> {
+    // What it holds may be wrong for now and is read again when it changes; a wrong name will not mend.
+    File::open(&supergraph).with_context(|| supergraph.display().to_string())?;
     let mut process = Process::new(Life::Distributed, config);
     let verifier = match process.config.identity.url.clone() {
         Some(url) => Some(process.verifier(&Issuer::remote(url)?, &Signals::memory())),
@@ -131,10 +134,7 @@ impl Process {
         });
     }
 
-    async fn listen(
-        &self,
-        routes: Router,
-    ) -> anyhow::Result<(SocketAddr, impl Future<Output = std::io::Result<()>> + use<>)> {
+    async fn listen(&self, routes: Router) -> anyhow::Result<(SocketAddr, impl Future<Output = ()> + use<>)> {
         let listener = TcpListener::bind(self.config.listen)
             .await
             .with_context(|| format!("cannot listen on {}", self.config.listen))?;
@@ -145,16 +145,14 @@ impl Process {
                 tracing::debug!(%error, "TCP_NODELAY could not be set");
             }
         });
-        let service = routes.into_make_service_with_connect_info::<SocketAddr>();
-        let server = axum::serve(listener, service).with_graceful_shutdown(self.shutdown.clone().cancelled_owned());
-        Ok((address, server.into_future()))
+        Ok((address, server::serve(listener, routes, server::HEAD, self.shutdown.clone())))
     }
 
     /// Serves until a signal or a failure, then lets what is under way finish.
-    async fn serve(mut self, server: impl Future<Output = std::io::Result<()>> + Send + 'static) -> anyhow::Result<()> {
+    async fn serve(mut self, server: impl Future<Output = ()> + Send + 'static) -> anyhow::Result<()> {
         let mut server = tokio::spawn(server);
         let result = tokio::select! {
-            served = &mut server => served?.context("the listener failed"),
+            served = &mut server => served.context("the server failed"),
             Some(ended) = self.tasks.join_next() => Err(match ended {
                 Ok(name) => anyhow::anyhow!("the task {name} ended"),
                 Err(error) => anyhow::anyhow!("a task failed: {error}"),

@@ -55,6 +55,23 @@ async fn first_start_creates_one_administrator_and_says_the_login_once() {
 }
 
 #[tokio::test]
+async fn a_first_start_that_fails_does_not_lose_the_login() {
+    let data = tempfile::tempdir().unwrap();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let started = tokio::process::Command::new(env!("CARGO_BIN_EXE_hansa"))
+        .args(["up", "--listen", &taken.local_addr().unwrap().to_string(), "--data"])
+        .arg(data.path())
+        .output()
+        .await
+        .unwrap();
+    assert_eq!(started.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&started.stderr).contains("cannot listen on"));
+
+    let hansa = Hansa::up(data.path()).await;
+    crate::eventually("the login", async || hansa.output().join("\n").contains("password").then_some(())).await;
+}
+
+#[tokio::test]
 async fn pages_and_probes_answer() {
     let data = tempfile::tempdir().unwrap();
     let hansa = Hansa::up(data.path()).await;
