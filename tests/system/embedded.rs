@@ -31,10 +31,12 @@ async fn whole_loop() {
 async fn first_start_creates_one_administrator_and_says_the_login_once() {
     let data = tempfile::tempdir().unwrap();
     let hansa = Hansa::up(data.path()).await;
-    let output = hansa.output().join("\n");
-    let said =
-        |word: &str| output.lines().find_map(|line| line.trim().strip_prefix(word)).map(|rest| rest.trim().to_owned());
-    let (username, password) = (said("username").unwrap(), said("password").unwrap());
+    let said = |word: &str| {
+        let output = hansa.output();
+        output.iter().find_map(|line| line.trim().strip_prefix(word)).map(|rest| rest.trim().to_owned())
+    };
+    let (username, password) =
+        crate::eventually("the login", async || Some((said("username")?, said("password")?))).await;
     let query = "mutation($login: String!, $password: String!) {
         sessionCreate(input: { login: $login, password: $password }) { tokens { accessToken } userErrors { code } } }";
     let variables = serde_json::json!({ "login": username, "password": password });
@@ -51,6 +53,8 @@ async fn first_start_creates_one_administrator_and_says_the_login_once() {
     assert_eq!(hansa.terminate().await, Some(0));
 
     let again = Hansa::up(data.path()).await;
+    // It serves once it has said all there is to say.
+    assert!(reqwest::get(format!("{}/health", again.url)).await.unwrap().status().is_success());
     assert!(!again.output().join("\n").contains("password"));
 }
 
