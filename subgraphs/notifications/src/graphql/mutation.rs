@@ -25,6 +25,7 @@ use uuid::Uuid;
 #[derive(Debug)]
 pub struct Mutation;
 
+/// All that can be changed.
 #[Object]
 impl Mutation {
     /// Changes one's own notification. Needs a signed-in caller.

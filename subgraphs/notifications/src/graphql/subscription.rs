@@ -16,6 +16,7 @@ use hansa_kit::{Viewer, ids, streams};
 #[derive(Debug)]
 pub struct Subscription;
 
+/// All that can be listened to.
 #[async_graphql::Subscription]
 impl Subscription {
     /// What happens to one's notifications, each event once and in order. Needs a signed-in caller.

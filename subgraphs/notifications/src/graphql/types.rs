@@ -32,6 +32,7 @@ pub enum Node {
 #[derive(Clone, Debug)]
 pub struct Notification(pub(crate) Model);
 
+/// Something that a user is told.
 #[Object]
 impl Notification {
     /// The global id.

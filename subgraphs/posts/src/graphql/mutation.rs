@@ -17,6 +17,7 @@ use uuid::Uuid;
 #[derive(Debug)]
 pub struct Mutation;
 
+/// All that can be changed.
 #[Object]
 impl Mutation {
     /// Publishes a post. Needs a signed-in caller.

@@ -32,6 +32,7 @@ pub enum Node {
 #[derive(Clone, Debug)]
 pub struct Post(pub(crate) Model);
 
+/// A text that a user has published.
 #[Object]
 impl Post {
     /// The global id.

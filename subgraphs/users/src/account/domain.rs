@@ -47,11 +47,11 @@ impl AccountRole {
 /// The roles of an account; that of a user is implied.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Roles {
-    /// [`Role::Manager`].
+    /// [`AccountRole::Manager`].
     pub manager: bool,
-    /// [`Role::Staff`].
+    /// [`AccountRole::Staff`].
     pub staff: bool,
-    /// [`Role::Admin`].
+    /// [`AccountRole::Admin`].
     pub admin: bool,
 }
 
