@@ -81,11 +81,23 @@ where
     let identity = viewer.identity().cloned();
     let request = request.data(viewer).data(client(&headers));
     if wants_stream(&headers) {
-        let results = endpoint.schema.execute_stream(request);
+        let results = endpoint.schema.execute_stream(request).map(with_codes);
         let until = until(endpoint.verifier.clone(), identity, endpoint.shutdown.clone());
         return sse(results, until).into_response();
     }
-    answer(StatusCode::OK, endpoint.schema.execute(request).await)
+    answer(StatusCode::OK, with_codes(endpoint.schema.execute(request).await))
+}
+
+/// Gives a code to errors without one. Ours all have one: the rest is what the library says of a document or of the
+/// values in it.
+fn with_codes(mut response: Response) -> Response {
+    for error in &mut response.errors {
+        let extensions = error.extensions.get_or_insert_default();
+        if extensions.get("code").is_none() {
+            extensions.set("code", Code::BadUserInput.as_str());
+        }
+    }
+    response
 }
 
 async fn viewer(verifier: &Verifier, headers: &HeaderMap) -> Result<Viewer, hansa_token::Error> {

@@ -64,6 +64,7 @@ async fn requests(url: &str) {
         ("query($id: ID!) { post(id: $id) { id } }", json!({}), "BAD_USER_INPUT"),
         ("query($n: Int) { posts(first: $n) { nodes { id } } }", json!({ "n": "many" }), "BAD_USER_INPUT"),
         ("{ posts(first: 1000) { nodes { id } } }", json!({}), "BAD_USER_INPUT"),
+        ("{ posts(filter: { createdAt: { from: \"nope\" } }) { nodes { id } } }", json!({}), "BAD_USER_INPUT"),
     ] {
         let (status, answer) = post(url, None, json!({ "query": query, "variables": variables })).await;
         assert_eq!(code(&answer), expected, "{query}: {status} {answer}");
@@ -104,6 +105,7 @@ async fn registrations(url: &str) {
         ("ANN", "new@example.com", PASSWORD, "TAKEN", "username"),
         ("bob", "Ann@Example.com", PASSWORD, "TAKEN", "email"),
         ("bob", "nowhere", PASSWORD, "INVALID", "email"),
+        ("bob", "\"<b>\"@example.com", PASSWORD, "INVALID", "email"),
         ("", "new@example.com", PASSWORD, "BLANK", "username"),
         ("bob", "new@example.com", "password12", "INVALID", "password"),
         ("bob", "new@example.com", "short", "INVALID", "password"),
