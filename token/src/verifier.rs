@@ -154,8 +154,10 @@ impl Verifier {
         if last.is_some_and(|at| at.elapsed() < MIN_FETCH_INTERVAL) {
             return if self.keys.load().fetched.is_some() { Ok(()) } else { Err(()) };
         }
+        let fetched = (self.fetch)().await;
+        // Those who waited for this attempt, however long it took, go by its outcome and not into a queue of attempts.
         *last = Some(Instant::now());
-        let set = (self.fetch)().await.map_err(|error| tracing::warn!(%error, "signing keys could not be fetched"))?;
+        let set = fetched.map_err(|error| tracing::warn!(%error, "signing keys could not be fetched"))?;
         let by_id = set
             .keys
             .iter()
