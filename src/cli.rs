@@ -126,7 +126,10 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
             telemetry::start(&config.log)?;
             process::up(config, up.demo).await?;
         }
-        Command::Run { roles, place } => {
+        Command::Run { mut roles, place } => {
+            // Said twice it is still one replica.
+            roles.sort();
+            roles.dedup();
             let config = load(&place)?;
             telemetry::start(&config.log)?;
             process::run(config, &roles).await?;

@@ -60,6 +60,11 @@ impl Process {
         let mut routes = Router::new();
         let mut local = Vec::new();
         let databases = services.iter().map(|role| role.database.clone()).collect();
+        if self.config.shows_mailbox()
+            && let Some(mailer) = services.iter().find(|role| role.name == hansa_mailer::NAME)
+        {
+            routes = routes.merge(hansa_mailer::mailbox::routes(mailer.database.clone())?);
+        }
         for role in services {
             if role.name == hansa_users::NAME {
                 // Set nowhere else.
@@ -76,10 +81,6 @@ impl Process {
         } else {
             routes.merge(health::routes(databases))
         };
-        if has(hansa_mailer::NAME) && self.config.shows_mailbox() {
-            let database = database::connect(&self.config.mailer.database).await?;
-            routes = routes.merge(hansa_mailer::mailbox::routes(database)?);
-        }
         Ok(routes.merge(telemetry::routes(metrics)))
     }
 
