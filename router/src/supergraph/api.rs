@@ -3,7 +3,7 @@
 use super::sdl;
 use crate::error::Error;
 use federation_composition::{sort_sdl, transform_supergraph_to_public_schema};
-use graphql_core::{Definition, Document, NamedType, OperationType, OperationTypeDefinition, SchemaDefinition};
+use graphql_core::{Definition, Document, NamedType, OperationTypeDefinition, SchemaDefinition};
 use graphql_tools::parser::query::Type;
 use graphql_tools::static_graphql::schema;
 use std::collections::{BTreeSet, HashMap};
@@ -119,11 +119,6 @@ pub fn api_schema_sdl(supergraph_sdl: &str) -> Result<String, Error> {
 
 /// The `schema { … }` that says which types are the roots, when their names do not.
 fn renamed_roots(supergraph: &Document) -> Option<Definition> {
-    let default_name = |operation| match operation {
-        OperationType::Query => "Query",
-        OperationType::Mutation => "Mutation",
-        OperationType::Subscription => "Subscription",
-    };
     let roots: Vec<OperationTypeDefinition> = supergraph
         .definitions
         .iter()
@@ -134,7 +129,7 @@ fn renamed_roots(supergraph: &Document) -> Option<Definition> {
         .flatten()
         .cloned()
         .collect();
-    let renamed = roots.iter().any(|root| NamedType::new(default_name(root.operation)) != root.ty);
+    let renamed = roots.iter().any(|root| NamedType::new(sdl::root_name(root.operation)) != root.ty);
     renamed.then(|| SchemaDefinition { operation_types: roots, ..SchemaDefinition::default() }.into())
 }
 

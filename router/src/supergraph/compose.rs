@@ -1,6 +1,6 @@
 //! Composition of subgraphs into a supergraph.
 
-use super::{SubgraphSdl, report, sdl};
+use super::{SubgraphSdl, repair, report, sdl};
 use crate::error::Error;
 use federation_composition::{CompositionResult, ServiceDefinition, compose_services};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -11,22 +11,28 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 /// # Errors
 /// [`Error::Composition`] says what does not fit, where and in which subgraph.
 pub fn compose(subgraphs: &[SubgraphSdl]) -> Result<String, Error> {
-    let mut services = Vec::with_capacity(subgraphs.len());
+    let mut prepared = Vec::with_capacity(subgraphs.len());
     let mut problems = Vec::new();
     for subgraph in subgraphs {
         match sdl::prepare(subgraph) {
-            Ok(document) => {
-                services.push(ServiceDefinition::new(subgraph.name.as_str(), document).with_url(subgraph.url.as_str()));
-            }
+            Ok(subgraph) => prepared.push(subgraph),
             Err(messages) => problems.extend(messages),
         }
     }
     if !problems.is_empty() {
         return Err(Error::Composition(problems.join("\n")));
     }
+    let service = |(subgraph, prepared): (&SubgraphSdl, &sdl::Subgraph)| {
+        ServiceDefinition::new(subgraph.name.as_str(), prepared.document.clone()).with_url(subgraph.url.as_str())
+    };
+    let services: Vec<_> = subgraphs.iter().zip(&prepared).map(service).collect();
     // The composer is young: a defect in it must not take the router down.
     match catch_unwind(AssertUnwindSafe(|| compose_services(&services))) {
-        Ok(Ok(CompositionResult::Success(supergraph))) => Ok(supergraph.supergraph_sdl().to_owned()),
+        Ok(Ok(CompositionResult::Success(supergraph))) => {
+            let composed = supergraph.supergraph_sdl().to_owned();
+            let repaired = repair::repair(supergraph.into_supergraph_document_node(), &prepared);
+            Ok(repaired.map_or(composed, |document| graphql_core::print(&document)))
+        }
         Ok(Ok(CompositionResult::Failure(failure))) => {
             Err(Error::Composition(report::composition_errors(subgraphs, failure.errors())))
         }

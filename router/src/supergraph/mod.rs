@@ -3,7 +3,9 @@
 mod api;
 mod compose;
 mod live;
+mod repair;
 mod report;
+mod requires;
 mod sdl;
 
 pub use api::{ApiSchema, api_schema_sdl};
@@ -83,13 +85,9 @@ fn endpoints(sdl: &str) -> Result<Vec<(String, String)>, Error> {
         _ => None,
     });
     let directives = graphs.flatten().flat_map(|graph| &graph.directives).filter(|d| d.name.value == "join__graph");
-    let argument = |directive: &graphql_core::Directive, name: &str| {
-        directive.arguments.iter().find(|argument| argument.name.value == name).and_then(|argument| {
-            match &argument.value {
-                graphql_core::Value::String(value) => Some(value.value.clone()),
-                _ => None,
-            }
-        })
+    let text = |directive: &graphql_core::Directive, name: &str| match sdl::argument(directive, name) {
+        Some(graphql_core::Value::String(value)) => Some(value.value.clone()),
+        _ => None,
     };
-    Ok(directives.filter_map(|d| Some((argument(d, "name")?, argument(d, "url")?))).collect())
+    Ok(directives.filter_map(|d| Some((text(d, "name")?, text(d, "url")?))).collect())
 }

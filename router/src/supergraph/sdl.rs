@@ -4,8 +4,10 @@
 //! declares federation v2.5 and does not import `@authenticated`, `@policy`, `@cost` and `@listSize`, which composition
 //! then drops silently. A dropped `@authenticated` is a hole, so [`prepare`] repairs what it can and refuses the rest.
 
-use super::SubgraphSdl;
-use graphql_core::{Definition, Directive, Document, ListValue, NodeRef, Value, VisitAction, VisitInfo, Visitor};
+use super::{SubgraphSdl, requires};
+use graphql_core::{
+    Definition, Directive, Document, ListValue, NodeRef, OperationType, Type, Value, VisitAction, VisitInfo, Visitor,
+};
 use std::collections::{BTreeMap, BTreeSet};
 
 const FEDERATION: &str = "https://specs.apollo.dev/federation/";
@@ -42,14 +44,41 @@ pub(super) const BUILT_IN_DIRECTIVES: [&str; 5] = ["skip", "include", "deprecate
 const UNNAMED_ROOTS: [(&str, &str); 3] =
     [("QueryRoot", "Query"), ("MutationRoot", "Mutation"), ("SubscriptionRoot", "Subscription")];
 
+/// A subgraph that is ready for composition.
+pub(super) struct Subgraph {
+    /// Its name.
+    pub name: String,
+    /// Its schema.
+    pub document: Document,
+    /// What it calls the directives of federation that it imports, without `@`; all of them in federation 1.
+    imports: Option<BTreeMap<String, String>>,
+    /// What it calls its root types, where that is not their own name.
+    roots: BTreeMap<String, &'static str>,
+}
+
+impl Subgraph {
+    /// What it calls a directive of federation.
+    pub fn directive(&self, name: &str) -> String {
+        match &self.imports {
+            Some(imports) => imports.get(name).cloned().unwrap_or_else(|| format!("federation__{name}")),
+            None => name.to_owned(),
+        }
+    }
+
+    /// What one of its types is called in the supergraph: roots have their own names there.
+    pub fn root<'s>(&'s self, name: &'s str) -> &'s str {
+        self.roots.get(name).copied().unwrap_or(name)
+    }
+}
+
 /// Parses a subgraph's SDL and repairs it; the messages say what is wrong with it otherwise.
-pub(super) fn prepare(subgraph: &SubgraphSdl) -> Result<Document, Vec<String>> {
+pub(super) fn prepare(subgraph: &SubgraphSdl) -> Result<Subgraph, Vec<String>> {
     let mut document =
         graphql_core::parse(&subgraph.sdl).map_err(|error| vec![super::report::syntax_error(subgraph, &error)])?;
     let mut problems = unnamed_roots(subgraph, &document);
 
     let used = used_directives(&document);
-    match federation_link(&mut document) {
+    let imports = match federation_link(&mut document) {
         Some(link) => {
             set_version(link);
             let mut imports = imports(link);
@@ -65,10 +94,11 @@ pub(super) fn prepare(subgraph: &SubgraphSdl) -> Result<Document, Vec<String>> {
                     problems.push(not_imported(subgraph, name, "add it to the `import` of the federation @link"));
                 }
             }
-            let imported: BTreeSet<String> = imports.into_values().collect();
+            let imported: BTreeSet<String> = imports.values().cloned().collect();
             drop_directive_definitions(&mut document, |name| {
                 imported.contains(name) || BUILT_IN_DIRECTIVES.contains(&name)
             });
+            Some(imports)
         }
         None => {
             let later = FEDERATION_DIRECTIVES.into_iter().chain(IMPORTED_ON_USE);
@@ -80,9 +110,16 @@ pub(super) fn prepare(subgraph: &SubgraphSdl) -> Result<Document, Vec<String>> {
             drop_directive_definitions(&mut document, |name| {
                 FEDERATION_1_DIRECTIVES.contains(&name) || BUILT_IN_DIRECTIVES.contains(&name)
             });
+            None
         }
+    };
+    if !problems.is_empty() {
+        return Err(problems);
     }
-    if problems.is_empty() { Ok(document) } else { Err(problems) }
+    let roots = renamed_roots(&document);
+    let mut prepared = Subgraph { name: subgraph.name.clone(), document, imports, roots };
+    requires::expand(&mut prepared);
+    Ok(prepared)
 }
 
 fn not_imported(subgraph: &SubgraphSdl, name: &str, help: &str) -> String {
@@ -118,6 +155,39 @@ fn unnamed_roots(subgraph: &SubgraphSdl, document: &Document) -> Vec<String> {
             )
         })
         .collect()
+}
+
+/// What the document calls its roots, where that is not their own name.
+fn renamed_roots(document: &Document) -> BTreeMap<String, &'static str> {
+    let roots = document.definitions.iter().flat_map(|definition| match definition {
+        Definition::SchemaDefinition(schema) => schema.operation_types.as_slice(),
+        Definition::SchemaExtension(schema) => &schema.operation_types,
+        _ => &[],
+    });
+    roots.map(|root| (root.ty.name.value.clone(), root_name(root.operation))).collect()
+}
+
+/// What a root type is called when nobody says otherwise.
+pub(super) fn root_name(operation: OperationType) -> &'static str {
+    match operation {
+        OperationType::Query => "Query",
+        OperationType::Mutation => "Mutation",
+        OperationType::Subscription => "Subscription",
+    }
+}
+
+/// The name of a type without what wraps it.
+pub(super) fn named(ty: &Type) -> &str {
+    match ty {
+        Type::Named(named) => &named.name.value,
+        Type::List(list) => named(&list.ty),
+        Type::NonNull(of) => named(&of.ty),
+    }
+}
+
+/// The value of a directive's argument.
+pub(super) fn argument<'d>(directive: &'d Directive, name: &str) -> Option<&'d Value> {
+    directive.arguments.iter().find(|argument| argument.name.value == name).map(|argument| &argument.value)
 }
 
 struct UsedDirectives;

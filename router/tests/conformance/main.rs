@@ -5,8 +5,7 @@
 //! `expected.json`: the `body` of the answer, its `status` (200 if not given) and, where it matters, how many `calls`
 //! each subgraph gets. The subgraphs and the router talk real HTTP.
 //!
-//! Folders below `known` are defects that are not repaired yet, each with a `why.md`. They must fail: a repair moves its
-//! folder to `scenarios`.
+//! An SDL that begins with `# federation 1` gets no link. It, too, is written with `extend` as it was then.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic, in its helpers too")]
 
@@ -32,31 +31,27 @@ const LINK: &str = "extend schema @link(url: \"https://specs.apollo.dev/federati
     \"@requires\", \"@provides\", \"@external\", \"@shareable\", \"@override\", \"@inaccessible\", \
     \"@interfaceObject\", \"@tag\", \"@extends\"])\n";
 
+/// How an SDL of federation 1 begins.
+const FEDERATION_1: &str = "# federation 1";
+
 #[tokio::test]
 async fn scenarios_are_answered_as_expected() {
-    let failures: Vec<_> = outcomes("scenarios").await.into_iter().filter_map(|(_, outcome)| outcome.err()).collect();
+    let failures: Vec<_> = outcomes().await.into_iter().filter_map(Result::err).collect();
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
 
-#[tokio::test]
-async fn known_defects_are_still_there() {
-    let (repaired, known): (Vec<_>, Vec<_>) = outcomes("known").await.into_iter().partition(|(_, it)| it.is_ok());
-    known.iter().filter_map(|(_, outcome)| outcome.as_ref().err()).for_each(|why| println!("{why}"));
-    assert!(repaired.is_empty(), "these work now, move them to scenarios: {repaired:?}");
-}
-
-/// Runs the scenarios of a folder.
-async fn outcomes(folder: &str) -> Vec<(PathBuf, Result<(), String>)> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/conformance").join(folder);
+/// Runs the scenarios, or those whose name has `SCENARIO` in it.
+async fn outcomes() -> Vec<Result<(), String>> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/conformance/scenarios");
     let only = std::env::var("SCENARIO").unwrap_or_default();
     let mut scenarios: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     scenarios.retain(|path| path.is_dir() && path.to_string_lossy().contains(&only));
     scenarios.sort();
-    let outcomes = scenarios.into_iter().map(|scenario| async {
+    let outcomes = scenarios.into_iter().map(|scenario| async move {
         let outcome = tokio::spawn(check(scenario.clone())).await;
         let outcome = outcome.unwrap_or_else(|panic| Err(panic.to_string()));
         let name = scenario.file_name().unwrap().to_string_lossy().into_owned();
-        (scenario, outcome.map_err(|why| format!("\n=== {name}\n{why}")))
+        outcome.map_err(|why| format!("\n=== {name}\n{why}"))
     });
     futures::stream::iter(outcomes).buffered(8).collect().await
 }
@@ -74,7 +69,8 @@ async fn check(scenario: PathBuf) -> Result<(), String> {
     for (name, sdl) in sdls_of(&scenario) {
         let subgraph = Arc::new(Subgraph::new(&sdl, data[&name].clone(), clock.clone()));
         let url = format!("http://{}/graphql", serve(subgraph.clone().routes()).await);
-        sdls.push(SubgraphSdl { name: name.clone(), url, sdl: format!("{LINK}{sdl}") });
+        let link = if sdl.starts_with(FEDERATION_1) { "" } else { LINK };
+        sdls.push(SubgraphSdl { name: name.clone(), url, sdl: format!("{link}{sdl}") });
         subgraphs.push((name, subgraph));
     }
     let supergraph = compose(&sdls).map_err(|error| format!("does not compose: {error}"))?;

@@ -57,7 +57,7 @@ struct Row<'d> {
 }
 
 impl Subgraph {
-    /// A subgraph with this SDL, which must not extend its own types.
+    /// A subgraph with this SDL, which must not extend types that it defines.
     pub fn new(sdl: &str, data: Value, clock: Arc<AtomicU64>) -> Self {
         let schema = executable(parse_schema(sdl).unwrap().into_static());
         Self { schema, data, clock, requests: Mutex::default(), complaints: Mutex::default() }
@@ -275,6 +275,7 @@ async fn handle(State(subgraph): State<Arc<Subgraph>>, body: String) -> Response
 
 /// A subgraph's schema as its clients see it.
 fn executable(mut schema: schema::Document) -> schema::Document {
+    schema.definitions = schema.definitions.into_iter().map(defined).collect();
     let mut machinery = parse_schema::<String>(MACHINERY).unwrap().into_static();
     let mut entities = Vec::new();
     for definition in &schema.definitions {
@@ -302,6 +303,25 @@ fn executable(mut schema: schema::Document) -> schema::Document {
     }
     schema.definitions.extend(machinery.definitions);
     schema
+}
+
+/// An extended type as a type: federation 1 extends what other subgraphs define.
+fn defined(definition: Definition<'static, String>) -> Definition<'static, String> {
+    let Definition::TypeExtension(extension) = definition else { return definition };
+    Definition::TypeDefinition(match extension {
+        schema::TypeExtension::Object(it) => schema::TypeDefinition::Object(schema::ObjectType {
+            implements_interfaces: it.implements_interfaces,
+            directives: it.directives,
+            fields: it.fields,
+            ..schema::ObjectType::new(it.name)
+        }),
+        schema::TypeExtension::Interface(it) => schema::TypeDefinition::Interface(schema::InterfaceType {
+            directives: it.directives,
+            fields: it.fields,
+            ..schema::InterfaceType::new(it.name)
+        }),
+        other => return Definition::TypeExtension(other),
+    })
 }
 
 fn is_query(definition: &Definition<'static, String>) -> bool {
