@@ -119,7 +119,27 @@ pub(super) fn prepare(subgraph: &SubgraphSdl) -> Result<Subgraph, Vec<String>> {
     let roots = renamed_roots(&document);
     let mut prepared = Subgraph { name: subgraph.name.clone(), document, imports, roots };
     requires::expand(&mut prepared);
+    hide_fields_of_hidden_interfaces(&mut prepared);
     Ok(prepared)
+}
+
+/// The composer takes a field of an `@inaccessible` interface for one that clients see, and refuses implementations of it
+/// that they do not.
+fn hide_fields_of_hidden_interfaces(subgraph: &mut Subgraph) {
+    let inaccessible = subgraph.directive("inaccessible");
+    let is_hidden = |directives: &[Directive]| directives.iter().any(|it| it.name.value == inaccessible);
+    for definition in &mut subgraph.document.definitions {
+        let (directives, fields) = match definition {
+            Definition::InterfaceTypeDefinition(t) => (&t.directives, &mut t.fields),
+            Definition::InterfaceTypeExtension(t) => (&t.directives, &mut t.fields),
+            _ => continue,
+        };
+        if is_hidden(directives) {
+            for field in fields.iter_mut().filter(|field| !is_hidden(&field.directives)) {
+                field.directives.push(Directive::new(inaccessible.as_str(), Vec::new()));
+            }
+        }
+    }
 }
 
 fn not_imported(subgraph: &SubgraphSdl, name: &str, help: &str) -> String {
