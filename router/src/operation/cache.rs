@@ -1,6 +1,7 @@
 //! Prepared operations. Bounded; concurrent misses prepare once.
 
 use super::authorization::Lacks;
+use super::overrides::Draw;
 use super::{Blueprint, Operation};
 use crate::error::{Code, GraphQLError};
 use crate::limits;
@@ -20,7 +21,8 @@ const OVERHEAD: usize = 4 << 10;
 /// How many times the size of its text the plans of a document have (estimated).
 const EXPANSION: usize = 16;
 
-/// Callers of one operation who lack different rights have different plans; more than so many are not kept.
+/// Callers of one operation who lack different rights, or draw differently, have different plans; more than so many are
+/// not kept.
 const MAX_PLANS: usize = 64;
 
 type Errors = Arc<[GraphQLError]>;
@@ -50,10 +52,10 @@ impl Equivalent<Key> for Lookup<'_> {
 
 struct Entry {
     blueprint: Blueprint,
-    /// The plan of callers who lack nothing.
+    /// The plan of callers who lack nothing, where there is nothing to draw.
     full: OnceCell<Arc<Operation>>,
     /// The plans of the others.
-    partial: Mutex<HashMap<Lacks, Arc<OnceCell<Arc<Operation>>>>>,
+    partial: Mutex<HashMap<(Lacks, Draw), Arc<OnceCell<Arc<Operation>>>>>,
 }
 
 impl Default for Cache {
@@ -80,11 +82,13 @@ impl Cache {
             None => self.enter(supergraph, limits, text, name).await?,
         };
         let lacks = supergraph.authorization.lacking(&entry.blueprint.needs, claims);
-        if lacks.nothing() {
-            return entry.full.get_or_try_init(|| plan(supergraph, &entry, lacks)).await.cloned();
+        let draw = supergraph.overrides.draw();
+        if lacks.nothing() && draw.is_none() {
+            return entry.full.get_or_try_init(|| plan(supergraph, &entry, lacks, Draw::default())).await.cloned();
         }
-        let cell = entry.cell(&lacks);
-        cell.get_or_try_init(|| plan(supergraph, &entry, lacks)).await.cloned()
+        let draw = draw.unwrap_or_default();
+        let cell = entry.cell((lacks.clone(), draw));
+        cell.get_or_try_init(|| plan(supergraph, &entry, lacks, draw)).await.cloned()
     }
 
     async fn enter(
@@ -106,18 +110,23 @@ impl Cache {
 }
 
 impl Entry {
-    fn cell(&self, lacks: &Lacks) -> Arc<OnceCell<Arc<Operation>>> {
+    fn cell(&self, key: (Lacks, Draw)) -> Arc<OnceCell<Arc<Operation>>> {
         let mut partial = self.partial.lock().unwrap_or_else(PoisonError::into_inner);
-        if partial.len() >= MAX_PLANS && !partial.contains_key(lacks) {
+        if partial.len() >= MAX_PLANS && !partial.contains_key(&key) {
             partial.clear();
         }
-        partial.entry(lacks.clone()).or_default().clone()
+        partial.entry(key).or_default().clone()
     }
 }
 
-async fn plan(supergraph: &Arc<Supergraph>, entry: &Arc<Entry>, lacks: Lacks) -> Result<Arc<Operation>, Errors> {
+async fn plan(
+    supergraph: &Arc<Supergraph>,
+    entry: &Arc<Entry>,
+    lacks: Lacks,
+    draw: Draw,
+) -> Result<Arc<Operation>, Errors> {
     let (supergraph, entry) = (supergraph.clone(), entry.clone());
-    off_thread(move || entry.blueprint.plan(&supergraph, &lacks)).await.map(Arc::new)
+    off_thread(move || entry.blueprint.plan(&supergraph, &lacks, draw)).await.map(Arc::new)
 }
 
 /// Runs what may take milliseconds, or panic: parser, validator and planner see bytes that anybody may send.

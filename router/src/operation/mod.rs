@@ -7,12 +7,14 @@ mod document;
 mod expansion;
 mod introspection;
 mod measure;
+mod overrides;
 mod repeats;
 mod variables;
 
 pub use authorization::{Denied, Rules};
 pub use cache::Cache;
 pub use hive_router_query_planner::state::supergraph_state::OperationKind;
+pub use overrides::Overrides;
 pub use variables::{InputTypes, Program, Variables};
 
 use crate::error::{Code, GraphQLError};
@@ -28,9 +30,9 @@ use hive_router_query_planner::ast::normalization::{create_normalized_document, 
 use hive_router_query_planner::ast::operation::OperationDefinition;
 use hive_router_query_planner::ast::selection_item::SelectionItem;
 use hive_router_query_planner::ast::selection_set::SelectionSet;
-use hive_router_query_planner::graph::PlannerOverrideContext;
 use hive_router_query_planner::planner::plan_nodes::{PlanNode, QueryPlan, SequenceNode};
 use hive_router_query_planner::utils::cancellation::CancellationToken;
+use overrides::Draw;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
@@ -148,8 +150,8 @@ impl Blueprint {
         })
     }
 
-    /// Plans for callers who lack these rights.
-    fn plan(&self, supergraph: &Supergraph, lacks: &Lacks) -> Result<Operation, Vec<GraphQLError>> {
+    /// Plans for callers who lack these rights, with this outcome of the draw for percentages.
+    fn plan(&self, supergraph: &Supergraph, lacks: &Lacks, draw: Draw) -> Result<Operation, Vec<GraphQLError>> {
         let planner = &supergraph.planner;
         let permitted = supergraph.authorization.permit(&self.normalized, lacks, &planner.supergraph);
         let Permitted { operation, denied } = permitted.map_err(|error| vec![error])?;
@@ -157,7 +159,7 @@ impl Blueprint {
         let plan = operation.map(|operation| {
             let limit = CancellationToken::with_timeout(PLANNING_LIMIT);
             let plan = |operation| {
-                planner.plan_from_normalized_operation(operation, PlannerOverrideContext::default(), &limit)
+                planner.plan_from_normalized_operation(operation, supergraph.overrides.context(draw), &limit)
             };
             match series(&operation) {
                 Some(steps) => steps.iter().map(plan).collect::<Result<_, _>>().map(one_after_the_other),

@@ -43,11 +43,19 @@ pub struct Config {
     pub compose_timeout_seconds: u64,
     /// Where the last good supergraph is kept, so that a router starts while its subgraphs are down.
     pub cache: Option<PathBuf>,
+    /// The labels of `@override(label:)` that are in force. `percent(N)` is not named: it is drawn for each operation.
+    pub override_labels: Vec<String>,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { poll_seconds: 10, fetch_timeout_seconds: 10, compose_timeout_seconds: 120, cache: None }
+        Self {
+            poll_seconds: 10,
+            fetch_timeout_seconds: 10,
+            compose_timeout_seconds: 120,
+            cache: None,
+            override_labels: Vec::new(),
+        }
     }
 }
 
@@ -197,6 +205,8 @@ impl Keeper {
         make: impl FnOnce() -> Result<Supergraph, Error> + Send + 'static,
     ) -> Result<Supergraph, Error> {
         let limit = Duration::from_secs(self.config.compose_timeout_seconds);
+        let labels = self.config.override_labels.clone();
+        let make = move || make().map(|supergraph| supergraph.with_override_labels(&labels));
         match tokio::time::timeout(limit, tokio::task::spawn_blocking(make)).await {
             Ok(Ok(outcome)) => outcome,
             Ok(Err(_)) => Err(Error::Supergraph("making it panicked; the log says where".into())),

@@ -46,6 +46,8 @@ pub struct Supergraph {
     pub authorization: operation::Rules,
     /// The input types, for the coercion of variables.
     pub inputs: Arc<operation::InputTypes>,
+    /// The labels under which fields move from one subgraph to another.
+    pub overrides: operation::Overrides,
     /// The operations prepared so far.
     pub operations: operation::Cache,
 }
@@ -71,7 +73,15 @@ impl Supergraph {
         }
         let authorization = operation::Rules::from_supergraph(&document);
         let inputs = Arc::new(operation::InputTypes::new(&api));
-        Ok(Self { sdl, api, planner, subgraphs, authorization, inputs, operations: operation::Cache::default() })
+        let overrides = operation::Overrides::new(&planner.supergraph, &[]);
+        let operations = operation::Cache::default();
+        Ok(Self { sdl, api, planner, subgraphs, authorization, inputs, overrides, operations })
+    }
+
+    /// The same with these labels of `@override` in force. A percentage needs no naming.
+    pub fn with_override_labels(mut self, labels: &[String]) -> Self {
+        self.overrides = operation::Overrides::new(&self.planner.supergraph, labels);
+        self
     }
 }
 

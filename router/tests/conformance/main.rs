@@ -1,7 +1,8 @@
 //! The conformance suite: every folder below `scenarios` is a federation, an operation and its answer.
 //!
 //! A folder holds `NAME.graphql` for each subgraph (federation SDL; the link to the specification is added), `data.json`
-//! (what the subgraphs answer from, see [`subgraph`]), `query.graphql`, `variables.json` if there are any, and
+//! (what the subgraphs answer from, see [`subgraph`]), `query.graphql`, `variables.json` and `config.json` (of the router)
+//! if there are any, and
 //! `expected.json`: the `body` of the answer, its `status` (200 if not given) and, where it matters, how many `calls`
 //! each subgraph gets. The subgraphs and the router talk real HTTP.
 //!
@@ -63,6 +64,9 @@ async fn check(scenario: PathBuf) -> Result<(), String> {
     let query = std::fs::read_to_string(scenario.join("query.graphql")).unwrap();
     let variables = json_at(&scenario.join("variables.json")).unwrap_or_else(|| json!({}));
 
+    let config = json_at(&scenario.join("config.json")).unwrap_or_else(|| json!({}));
+    let config = serde_json::from_value(config).map_err(|error| format!("config.json: {error}"))?;
+
     let clock = Arc::new(AtomicU64::new(0));
     let mut subgraphs = Vec::new();
     let mut sdls = Vec::new();
@@ -74,7 +78,7 @@ async fn check(scenario: PathBuf) -> Result<(), String> {
         subgraphs.push((name, subgraph));
     }
     let supergraph = compose(&sdls).map_err(|error| format!("does not compose: {error}"))?;
-    let (status, body) = ask(&supergraph, &query, &variables).await?;
+    let (status, body) = ask(config, &supergraph, &query, &variables).await?;
 
     let mut wrong = Vec::new();
     for (name, subgraph) in &subgraphs {
@@ -117,11 +121,10 @@ fn json_at(path: &Path) -> Option<Value> {
 }
 
 /// Sends an operation to a router over this supergraph; gives the status and the body of its answer.
-async fn ask(supergraph: &str, query: &str, variables: &Value) -> Result<(u16, Value), String> {
+async fn ask(mut config: Config, supergraph: &str, query: &str, variables: &Value) -> Result<(u16, Value), String> {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("supergraph.graphql");
     std::fs::write(&file, supergraph).unwrap();
-    let mut config = Config::default();
     config.subgraphs.retries = 0;
     let shutdown = CancellationToken::new();
     let _stop = shutdown.clone().drop_guard();
