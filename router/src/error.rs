@@ -31,6 +31,8 @@ pub enum Code {
     BadUserInput,
     /// The operation exceeds a limit (depth, aliases, tokens, root fields, …).
     OperationTooComplex,
+    /// The operation may cost more than the limit; `extensions.cost` says how much.
+    CostLimitExceeded,
     /// Too many requests.
     RateLimited,
     /// Introspection is switched off.

@@ -97,7 +97,8 @@ impl Gateway {
         self.shutdown.is_cancelled() || auth::is_ending(self.verifier.as_deref(), claims)
     }
 
-    /// Parses, validates, authorises and plans an operation, or finds it prepared; coerces its variables.
+    /// Parses, validates, authorises and plans an operation, or finds it prepared; coerces its variables; checks what
+    /// it costs with them.
     pub(crate) async fn prepare(
         &self,
         request: &GraphQLRequest,
@@ -126,7 +127,9 @@ impl Gateway {
         })?;
         let operation = operation::prepare(&supergraph, &self.config.limits.operation, request, claims).await?;
         let variables = Arc::new(operation::coerce(&operation, request.variables.as_ref())?);
-        Ok(Prepared { supergraph, operation, variables, deadline })
+        let cost = operation.cost.of(&variables);
+        operation::cost::check(cost, &self.config.limits.operation).map_err(|error| vec![error])?;
+        Ok(Prepared { supergraph, operation, variables, cost, deadline })
     }
 }
 
@@ -135,6 +138,8 @@ pub(crate) struct Prepared {
     supergraph: Arc<Supergraph>,
     pub(crate) operation: Arc<Operation>,
     variables: Arc<Variables>,
+    /// What the operation costs with these variables.
+    pub(crate) cost: u64,
     deadline: Instant,
 }
 

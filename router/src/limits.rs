@@ -28,6 +28,12 @@ pub struct Operation {
     pub max_root_fields: usize,
     /// The most fields in all, fragments counted at every use.
     pub max_fields: usize,
+    /// The most directives in all, fragments counted at every use.
+    pub max_directives: usize,
+    /// The most that an operation may cost; see [`operation::cost`](crate::operation::cost).
+    pub max_cost: u64,
+    /// How long a list is taken to be when neither `@listSize` nor an argument says so.
+    pub assumed_list_size: u64,
     /// Whether `__schema` and `__type` may be asked.
     pub introspection: bool,
 }
@@ -40,6 +46,9 @@ impl Default for Operation {
             max_aliases: 50,
             max_root_fields: 20,
             max_fields: 5_000,
+            max_directives: 500,
+            max_cost: 100_000,
+            assumed_list_size: 10,
             introspection: true,
         }
     }

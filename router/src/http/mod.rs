@@ -24,7 +24,7 @@ use bytes::Bytes;
 use client::Client;
 use futures::future::join_all;
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+use http::{HeaderMap, HeaderName, Method, header};
 use media::{Accept, Format};
 use params::Params;
 use std::any::Any;
@@ -37,6 +37,8 @@ use tower_http::compression::{CompressionLayer, CompressionLevel};
 
 /// Asks for the query plan in the answer, where the configuration allows it.
 const QUERY_PLAN: HeaderName = HeaderName::from_static("graphql-query-plan");
+/// Asks for the cost of the operation in the answer.
+const COST: HeaderName = HeaderName::from_static("graphql-cost");
 /// Shorter answers are not worth compressing.
 const MIN_COMPRESSED_BYTES: u16 = 1024;
 
@@ -161,8 +163,9 @@ impl Exchange {
             _ if format == Format::EventStream => self.stream(prepared, context, address)?,
             _ => {
                 let answer = prepared.run(&context).await;
-                let plan = self.query_plan(&prepared, headers);
-                reply::result(format, plan.map_or(answer.body.clone(), |plan| with_query_plan(&answer.body, &plan)))
+                let extensions = self.extensions(&prepared, headers);
+                let body = if extensions.is_empty() { answer.body } else { extend(&answer.body, &extensions) };
+                reply::result(format, body)
             }
         };
         response.extensions_mut().insert(summary);
@@ -202,19 +205,27 @@ impl Exchange {
         }
     }
 
-    fn query_plan(&self, prepared: &Prepared, headers: &HeaderMap) -> Option<String> {
-        let is_asked = headers.get(QUERY_PLAN).is_some_and(|value| value == HeaderValue::from_static("true"));
-        if !(is_asked && self.gateway.config.debug.query_plan) {
-            return None;
+    /// What the client wants to be told besides: the members of a JSON object.
+    fn extensions(&self, prepared: &Prepared, headers: &HeaderMap) -> String {
+        let is_asked = |name: &HeaderName| headers.get(name).is_some_and(|value| value == "true");
+        let config = &self.gateway.config;
+        let mut members = Vec::new();
+        if is_asked(&COST) {
+            let (cost, max) = (prepared.cost, config.limits.operation.max_cost);
+            members.push(format!("\"cost\":{{\"estimated\":{cost},\"max\":{max}}}"));
         }
-        prepared.operation.plan.as_ref().and_then(|plan| serde_json::to_string(&plan.source).ok())
+        if is_asked(&QUERY_PLAN) && config.debug.query_plan {
+            let plan = prepared.operation.plan.as_ref().and_then(|plan| serde_json::to_string(&plan.source).ok());
+            members.extend(plan.map(|plan| format!("\"queryPlan\":{plan}")));
+        }
+        members.join(",")
     }
 }
 
-/// Adds `extensions.queryPlan` to an answer, which is an object without extensions.
-fn with_query_plan(body: &[u8], plan: &str) -> Bytes {
+/// Adds `extensions` to an answer, which is an object without any.
+fn extend(body: &[u8], members: &str) -> Bytes {
     let open = body.trim_ascii_end().strip_suffix(b"}").unwrap_or(body);
-    [open, b",\"extensions\":{\"queryPlan\":", plan.as_bytes(), b"}}"].concat().into()
+    [open, b",\"extensions\":{", members.as_bytes(), b"}}"].concat().into()
 }
 
 #[cfg(test)]
@@ -236,8 +247,8 @@ mod tests {
     }
 
     #[test]
-    fn plans_are_added_to_answers() {
-        let answer = with_query_plan(br#"{"data":null,"errors":[]}"#, r#"{"a":1}"#);
-        assert_eq!(answer, r#"{"data":null,"errors":[],"extensions":{"queryPlan":{"a":1}}}"#);
+    fn extensions_are_added_to_answers() {
+        let answer = extend(br#"{"data":null,"errors":[]}"#, r#""a":1,"b":{}"#);
+        assert_eq!(answer, r#"{"data":null,"errors":[],"extensions":{"a":1,"b":{}}}"#);
     }
 }

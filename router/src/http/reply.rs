@@ -85,6 +85,7 @@ fn is_of_document(code: Code) -> bool {
             | Code::OperationNotFound
             | Code::BadUserInput
             | Code::OperationTooComplex
+            | Code::CostLimitExceeded
             | Code::IntrospectionDisabled
             | Code::Unauthenticated
             | Code::Forbidden
@@ -99,6 +100,7 @@ fn status(code: Code) -> StatusCode {
         | Code::OperationNotFound
         | Code::BadUserInput
         | Code::OperationTooComplex
+        | Code::CostLimitExceeded
         | Code::IntrospectionDisabled => StatusCode::BAD_REQUEST,
         Code::Unauthenticated | Code::TokenInvalid | Code::TokenExpired | Code::TokenRevoked => {
             StatusCode::UNAUTHORIZED

@@ -54,6 +54,7 @@ struct Size {
     depth: usize,
     fields: usize,
     aliases: usize,
+    directives: usize,
     /// The lists that nest in it, were it an introspection.
     lists: usize,
     /// The lists that nest in its introspections.
@@ -70,6 +71,7 @@ impl Size {
             depth: self.depth.max(other.depth),
             fields: self.fields.saturating_add(other.fields),
             aliases: self.aliases.saturating_add(other.aliases),
+            directives: self.directives.saturating_add(other.directives),
             lists: self.lists.max(other.lists),
             introspection_lists: self.introspection_lists.max(other.introspection_lists),
             introspection: self.introspection.or(other.introspection),
@@ -85,11 +87,17 @@ impl Size {
             depth: if is_introspection { 1 } else { inside.depth + 1 },
             fields: inside.fields.saturating_add(1),
             aliases: inside.aliases.saturating_add(usize::from(field.alias.is_some())),
+            directives: inside.directives.saturating_add(field.directives.len()),
             lists: inside.lists + usize::from(is_list),
             introspection_lists: if is_introspection { inside.lists } else { inside.introspection_lists },
             introspection: is_introspection.then_some(field.position).or(inside.introspection),
             nesting: inside.nesting,
         }
+    }
+
+    /// The size with so many directives more.
+    fn directed(self, directives: usize) -> Size {
+        Size { directives: self.directives.saturating_add(directives), ..self }
     }
 
     fn exceeded(&self, limits: &limits::Operation) -> Vec<GraphQLError> {
@@ -98,6 +106,7 @@ impl Size {
             ("has more than", self.width, limits.max_root_fields, "root fields"),
             ("has more than", self.aliases, limits.max_aliases, "aliases"),
             ("has more than", self.fields, limits.max_fields, "fields"),
+            ("has more than", self.directives, limits.max_directives, "directives"),
             ("nests introspection deeper than", self.introspection_lists, MAX_INTROSPECTION_LISTS, "lists"),
         ];
         let too_large =
@@ -141,8 +150,12 @@ impl<'d> Measuring<'d> {
                     let inside = self.selections(&field.selection_set);
                     Size::of_field(field, inside)
                 }
-                Selection::InlineFragment(fragment) => self.selections(&fragment.selection_set),
-                Selection::FragmentSpread(spread) => self.fragment(&spread.fragment_name),
+                Selection::InlineFragment(fragment) => {
+                    self.selections(&fragment.selection_set).directed(fragment.directives.len())
+                }
+                Selection::FragmentSpread(spread) => {
+                    self.fragment(&spread.fragment_name).directed(spread.directives.len())
+                }
             })
         })
     }

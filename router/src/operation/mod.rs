@@ -3,6 +3,7 @@
 pub(crate) mod alias;
 mod authorization;
 mod cache;
+pub mod cost;
 mod document;
 mod expansion;
 mod introspection;
@@ -13,6 +14,7 @@ mod variables;
 
 pub use authorization::{Denied, Rules};
 pub use cache::Cache;
+pub use cost::Cost;
 pub use hive_router_query_planner::state::supergraph_state::OperationKind;
 pub use overrides::Overrides;
 pub use variables::{InputTypes, Program, Variables};
@@ -61,6 +63,8 @@ pub struct Operation {
     pub projection: Arc<Projection>,
     /// The variables' types and defaults.
     pub variables: Arc<Program>,
+    /// What it costs.
+    pub cost: Arc<Cost>,
     denied: Vec<Denied>,
     /// The document, if it asks for the schema.
     introspection: Option<Arc<query::Document>>,
@@ -117,12 +121,13 @@ struct Blueprint {
     normalized: OperationDefinition,
     projection: Arc<Projection>,
     variables: Arc<Program>,
+    cost: Arc<Cost>,
     introspection: Option<Arc<query::Document>>,
     needs: BTreeSet<authorization::NeedId>,
 }
 
 impl Blueprint {
-    /// Parses, measures, validates and normalises.
+    /// Parses, measures, validates, normalises and adds up the cost.
     fn new(
         supergraph: &Supergraph,
         limits: &limits::Operation,
@@ -139,6 +144,9 @@ impl Blueprint {
         expansion::check(schema, &document, operation, most).map_err(|error| vec![error])?;
 
         let normalized = normalize(supergraph, &document, name)?;
+        let cost = Cost::compile(supergraph, limits, &normalized).map_err(|error| vec![error])?;
+        // Planning is the dearest part: not for what will be refused whatever its variables are.
+        cost.constant().map_or(Ok(()), |cost| cost::check(cost, limits)).map_err(|error| vec![error])?;
         Ok(Self {
             kind: normalized.operation_kind.clone().unwrap_or(OperationKind::Query),
             name: operation_name(operation).map(str::to_owned),
@@ -146,6 +154,7 @@ impl Blueprint {
             normalized,
             projection: Arc::new(Projection::compile(&supergraph.planner, &document, operation)),
             variables: Arc::new(Program::compile(operation.variable_definitions(), &supergraph.inputs)),
+            cost: Arc::new(cost),
             introspection: asks_for_schema(&document).then(|| Arc::new(document)),
         })
     }
@@ -179,6 +188,7 @@ impl Blueprint {
             plan: plan.map(|plan| Plan::compile(plan, &planner.supergraph)),
             projection: self.projection.clone(),
             variables: self.variables.clone(),
+            cost: self.cost.clone(),
             denied,
             introspection: self.introspection.clone(),
         })

@@ -13,7 +13,11 @@ use std::sync::Arc;
 
 /// A supergraph of one subgraph that is never called.
 fn schema(sdl: &str) -> Arc<Supergraph> {
-    let sdl = compose(&[SubgraphSdl { name: "s".into(), url: "http://s".into(), sdl: sdl.into() }]).unwrap();
+    over(compose(&[SubgraphSdl { name: "s".into(), url: "http://s".into(), sdl: sdl.into() }]).unwrap())
+}
+
+/// The same, composed.
+pub fn over(sdl: String) -> Arc<Supergraph> {
     let subgraph = Subgraph::new("s", "http://s", Transport::Local(axum::Router::new()), &Config::default()).unwrap();
     Arc::new(Supergraph::new(sdl, [Arc::new(subgraph)]).unwrap())
 }
@@ -108,7 +112,9 @@ async fn limits_hold() {
         max_aliases: 2,
         max_root_fields: 4,
         max_fields: 12,
+        max_directives: 3,
         introspection: false,
+        ..Limits::default()
     };
     let doubling = "{ q { ...A ...A ...A } } fragment A on Query { a q { ...B ...B } } fragment B on Query { a a }";
     for (query, words) in [
@@ -117,6 +123,10 @@ async fn limits_hold() {
         ("{ x: a y: a z: a }", "more than 2 aliases"),
         ("{ a a a a a }", "more than 4 root fields"),
         (doubling, "more than 12 fields"),
+        (
+            "{ a @skip(if: false) ...F @skip(if: false) ... @skip(if: false) { ...F } } fragment F on Query { a @skip(if: true) }",
+            "more than 3 directives",
+        ),
         ("{ __schema { types { name } } }", "Introspection is switched off"),
         (&format!("{{ {} }}", "a ".repeat(60)), "more than 60 tokens"),
     ] {
