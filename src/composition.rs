@@ -18,6 +18,7 @@ use hansa_kit::{
 };
 use hansa_router::{
     Gateway,
+    server::Workers,
     supergraph::Source,
     transport::{Client, Subgraph, Transport},
 };
@@ -56,6 +57,10 @@ impl Process {
             for name in roles.iter().filter(|role| *role != registry::ROUTER) {
                 services.push(registry::build(name, &self.config, &deps).await?);
             }
+        }
+        if services.is_empty() {
+            // A router alone. What services hold, such as connections to databases, lives in the process's own runtime.
+            self.workers = Arc::new(Workers::per_core()?);
         }
         let mut routes = Router::new();
         let mut local = Vec::new();

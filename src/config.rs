@@ -21,6 +21,8 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Where SQLite files and other data are kept.
     pub data: PathBuf,
+    /// The HTTP server.
+    pub server: hansa_router::server::Config,
     /// Logging.
     pub log: Log,
     /// Who issues access tokens.
@@ -90,6 +92,7 @@ impl Default for Config {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 4000)),
             data: "data".into(),
+            server: hansa_router::server::Config::default(),
             log: Log::default(),
             identity: Identity::default(),
             bus: bus::Config::default(),
@@ -145,6 +148,7 @@ impl Config {
         if self.mailer.interval_ms == 0 {
             bail!("mailer.interval_ms must be at least 1");
         }
+        self.server.validate()?;
         self.router.validate()?;
         self.subgraphs.users.token = self.identity.token.clone();
         Ok(())

@@ -12,7 +12,6 @@ mod health;
 mod identity;
 mod process;
 mod registry;
-mod server;
 mod telemetry;
 
 use clap::Parser;

@@ -1,10 +1,14 @@
 //! The life of a process: start, serve, drain.
 
-use crate::{admin, config::Config, demo, identity::Issuer, registry, server, telemetry};
+use crate::{admin, config::Config, demo, identity::Issuer, registry, telemetry};
 use anyhow::{Context, bail};
-use axum::{Router, serve::ListenerExt};
+use axum::Router;
 use hansa_kit::{role::Task, signals::Signals};
-use hansa_router::{Gateway, supergraph::Source};
+use hansa_router::{
+    Gateway,
+    server::{self, Site, Workers},
+    supergraph::Source,
+};
 use std::{
     fs::File,
     net::SocketAddr,
@@ -37,6 +41,7 @@ pub(crate) struct Process {
     pub(crate) shutdown: CancellationToken,
     tasks: JoinSet<&'static str>,
     pub(crate) gateway: Option<Arc<Gateway>>,
+    pub(crate) workers: Arc<Workers>,
     /// Held by the one process that uses the embedded bus on this data folder.
     pub(crate) lock: Option<File>,
 }
@@ -112,10 +117,11 @@ pub async fn router_alone(config: Config, supergraph: PathBuf) -> anyhow::Result
         None => None,
     };
     let source = Source::File(supergraph);
-    let gateway = Gateway::start(process.config.router.clone(), source, verifier, process.shutdown.clone())?;
     let metrics = telemetry::record_metrics()?;
+    let gateway = Gateway::start(process.config.router.clone(), source, verifier, process.shutdown.clone())?;
     process.gateway = Some(gateway.clone());
     let routes = gateway.routes().merge(hansa_playground::routes()).merge(telemetry::routes(metrics));
+    process.workers = Arc::new(Workers::per_core()?);
     let (address, server) = process.listen(routes).await?;
     tracing::info!("ready: http://{address}/graphql");
     process.serve(server).await
@@ -123,7 +129,15 @@ pub async fn router_alone(config: Config, supergraph: PathBuf) -> anyhow::Result
 
 impl Process {
     fn new(life: Life, config: Config) -> Self {
-        Self { life, config, shutdown: CancellationToken::new(), tasks: JoinSet::new(), gateway: None, lock: None }
+        Self {
+            life,
+            config,
+            shutdown: CancellationToken::new(),
+            tasks: JoinSet::new(),
+            gateway: None,
+            workers: Arc::new(Workers::current()),
+            lock: None,
+        }
     }
 
     /// Runs a task beside, until shutdown.
@@ -139,13 +153,9 @@ impl Process {
             .await
             .with_context(|| format!("cannot listen on {}", self.config.listen))?;
         let address = listener.local_addr()?;
-        let listener = listener.tap_io(|connection| {
-            // Answers are written whole: waiting to fill a packet only delays them.
-            if let Err(error) = connection.set_nodelay(true) {
-                tracing::debug!(%error, "TCP_NODELAY could not be set");
-            }
-        });
-        Ok((address, server::serve(listener, routes, server::HEAD, self.shutdown.clone())))
+        let site = Site { gateway: self.gateway.clone(), routes };
+        let (workers, shutdown) = (self.workers.clone(), self.shutdown.clone());
+        Ok((address, server::serve(listener, site, self.config.server.clone(), workers, shutdown)))
     }
 
     /// Serves until a signal or a failure, then lets what is under way finish.

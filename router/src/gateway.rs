@@ -17,12 +17,15 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tower_http::cors::CorsLayer;
 use tracing::{Instrument, Span};
 
 /// The router: its supergraph, its configuration, who checks its tokens.
 pub struct Gateway {
     pub(crate) config: Config,
     pub(crate) origins: Origins,
+    /// Absent when pages of other origins may not call the API.
+    pub(crate) cors: Option<CorsLayer>,
     pub(crate) supergraph: Arc<Live>,
     pub(crate) verifier: Option<Arc<Verifier>>,
     pub(crate) admission: Arc<Admission>,
@@ -45,6 +48,7 @@ impl Gateway {
     ) -> Result<Arc<Self>, Error> {
         config.validate()?;
         let origins = Origins::new(&config.cors)?;
+        let cors = origins.cors(&config.cors);
         let supergraph = Arc::new(Live::default());
         tokio::spawn(supergraph::keep(
             supergraph.clone(),
@@ -54,7 +58,7 @@ impl Gateway {
             shutdown.clone(),
         ));
         let admission = Arc::new(Admission::default());
-        Ok(Arc::new(Self { config, origins, supergraph, verifier, admission, shutdown }))
+        Ok(Arc::new(Self { config, origins, cors, supergraph, verifier, admission, shutdown }))
     }
 
     /// `/graphql` (POST, GET, event streams, sockets), `/health` and `/ready`.

@@ -13,6 +13,7 @@ pub mod http;
 pub mod limits;
 pub mod operation;
 pub mod request;
+pub mod server;
 pub mod subscription;
 pub mod supergraph;
 pub mod telemetry;

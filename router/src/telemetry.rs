@@ -2,7 +2,6 @@
 //! OpenTelemetry semantic conventions; an exporter turns their dots into what it needs. Nothing personal is recorded.
 
 use axum::extract::Request;
-use axum::middleware::Next;
 use axum::response::Response;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use metrics::{counter, gauge, histogram};
@@ -31,15 +30,18 @@ pub struct Summary {
     pub code: Option<String>,
 }
 
-/// Middleware: names the request, measures it and writes its log line.
-pub async fn observe(mut request: Request, next: Next) -> Response {
+/// Names the request, has it answered, measures that and writes its log line.
+pub(crate) async fn observe<F>(mut request: Request, answer: impl FnOnce(Request) -> F) -> Response
+where
+    F: Future<Output = Response>,
+{
     let id = request_id(request.headers());
     request.extensions_mut().insert(RequestId(id.clone()));
     request.headers_mut().insert(REQUEST_ID, id.clone());
     let span = tracing::info_span!("request", id = id.to_str().unwrap_or_default());
     async move {
         let mut exchange = Exchange::begin(request.method().clone(), request.uri().path().to_owned());
-        let mut response = next.run(request).await;
+        let mut response = answer(request).await;
         exchange.status = response.status().as_u16();
         exchange.summary = response.extensions_mut().remove().unwrap_or_default();
         response.headers_mut().insert(REQUEST_ID, id);

@@ -18,19 +18,24 @@ use crate::{Gateway, auth};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{FromRequestParts, Request, State, WebSocketUpgrade};
+use axum::middleware::Next;
 use axum::response::Response;
 use axum::routing::{any, get};
 use bytes::Bytes;
 use client::Client;
+use futures::FutureExt;
 use futures::future::join_all;
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, Method, header};
 use media::{Accept, Format};
 use params::Params;
 use std::any::Any;
+use std::convert::Infallible;
 use std::net::IpAddr;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use tokio::time::Instant;
+use tower::{Layer, ServiceExt, service_fn};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::predicate::{DefaultPredicate, Predicate, SizeAbove};
 use tower_http::compression::{CompressionLayer, CompressionLevel};
@@ -42,22 +47,49 @@ const COST: HeaderName = HeaderName::from_static("graphql-cost");
 /// Shorter answers are not worth compressing.
 const MIN_COMPRESSED_BYTES: u16 = 1024;
 
+/// Where GraphQL is asked.
+pub(crate) const PATH: &str = "/graphql";
+
 /// The routes of a router.
 pub(crate) fn routes(gateway: &Arc<Gateway>) -> Router {
-    // The predicate leaves event streams alone.
-    let predicate = DefaultPredicate::new().and(SizeAbove::new(MIN_COMPRESSED_BYTES));
-    let compression = CompressionLayer::new().quality(CompressionLevel::Fastest).compress_when(predicate);
-    let mut graphql = any(graphql).layer(compression);
-    if let Some(cors) = gateway.origins.cors(&gateway.config.cors) {
-        graphql = graphql.layer(cors);
-    }
-    Router::new()
-        .route("/graphql", graphql)
+    let probes = Router::new()
         .route("/health", get(health::live))
         .route("/ready", get(health::ready))
         .route_layer(CatchPanicLayer::custom(panicked))
-        .route_layer(axum::middleware::from_fn(telemetry::observe))
-        .with_state(gateway.clone())
+        .route_layer(axum::middleware::from_fn(async |request, next: Next| {
+            telemetry::observe(request, |request| next.run(request)).await
+        }));
+    let graphql = any(async |State(gateway): State<Arc<Gateway>>, request| respond(&gateway, request).await);
+    probes.route(PATH, graphql).with_state(gateway.clone())
+}
+
+/// Answers a request to [`PATH`]. What is seldom needed is wrapped around it when it is: a router's layers would all be
+/// made anew, in boxes, for each request.
+pub(crate) async fn respond(gateway: &Arc<Gateway>, request: Request) -> Response {
+    telemetry::observe(request, |request| {
+        let answer = AssertUnwindSafe(shared_across_origins(gateway, request)).catch_unwind();
+        answer.map(|answer| answer.unwrap_or_else(panicked))
+    })
+    .await
+}
+
+async fn shared_across_origins(gateway: &Arc<Gateway>, request: Request) -> Response {
+    let Some(cors) = &gateway.cors else { return compressed(gateway, request).await };
+    let inner = service_fn(|request| compressed(gateway, request).map(Ok));
+    let Ok::<_, Infallible>(response) = cors.layer(inner).oneshot(request).await;
+    response
+}
+
+async fn compressed(gateway: &Arc<Gateway>, request: Request) -> Response {
+    if !request.headers().contains_key(header::ACCEPT_ENCODING) {
+        return graphql(gateway, request).await;
+    }
+    // The predicate leaves event streams alone.
+    let predicate = DefaultPredicate::new().and(SizeAbove::new(MIN_COMPRESSED_BYTES));
+    let compression = CompressionLayer::new().quality(CompressionLevel::Fastest).compress_when(predicate);
+    let inner = service_fn(|request| graphql(gateway, request).map(Ok));
+    let Ok::<_, Infallible>(response) = compression.layer(inner).oneshot(request).await;
+    response.map(Body::new)
 }
 
 /// The panic hook has told where; the client learns only that it is our fault.
@@ -69,18 +101,18 @@ pub(crate) fn internal() -> GraphQLError {
     GraphQLError::new(Code::Internal, "an internal error occurred")
 }
 
-async fn graphql(State(gateway): State<Arc<Gateway>>, request: Request) -> Response {
+async fn graphql(gateway: &Arc<Gateway>, request: Request) -> Response {
     let deadline = gateway.deadline();
     let (parts, body) = request.into_parts();
     if is_upgrade(&parts) {
-        return socket(gateway, parts).await.unwrap_or_else(|error| reply::errors(Format::Json, &[error]));
+        return socket(gateway.clone(), parts).await.unwrap_or_else(|error| reply::errors(Format::Json, &[error]));
     }
     let accept = match Accept::of(&parts.headers) {
         Ok(accept) => accept,
         Err(error) => return reply::errors(Format::Json, &[error]),
     };
     let format = accept.format;
-    let exchange = Exchange { gateway, accept, method: parts.method.clone(), deadline };
+    let exchange = Exchange { gateway: gateway.clone(), accept, method: parts.method.clone(), deadline };
     exchange.answer(parts, body).await.unwrap_or_else(|error| reply::errors(format, &[error]))
 }
 
@@ -232,7 +264,6 @@ fn extend(body: &[u8], members: &str) -> Bytes {
 mod tests {
     use super::*;
     use http_body_util::BodyExt;
-    use tower::ServiceExt;
 
     #[tokio::test]
     async fn a_panic_is_an_internal_error() {

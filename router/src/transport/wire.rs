@@ -8,11 +8,12 @@ use http::header::{ACCEPT, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::client::legacy::{self, connect::HttpConnector};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
+use thread_local::ThreadLocal;
 use tower::ServiceExt;
 
 /// What an answer to a query or mutation may be (GraphQL over HTTP, "Accept").
@@ -21,29 +22,43 @@ const ACCEPT_JSON: HeaderValue = HeaderValue::from_static("application/graphql-r
 const ACCEPT_EVENTS: HeaderValue = HeaderValue::from_static("text/event-stream");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
-/// A pooled HTTP client (HTTP/1.1, HTTP/2 where TLS negotiates it), for all subgraphs. Cheap to clone.
+type Pool = legacy::Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
+
+/// A pooled HTTP client (HTTP/1.1, HTTP/2 where TLS negotiates it), for all subgraphs. Cheap to clone. Each thread has
+/// connections of its own: what belongs to one request is then awaited in one place.
 #[derive(Clone, Debug)]
-pub struct Client(Arc<hyper_util::client::legacy::Client<HttpsConnector<HttpConnector>, Full<Bytes>>>);
+pub struct Client(Arc<Pools>);
+
+#[derive(Debug)]
+struct Pools {
+    connector: HttpsConnector<HttpConnector>,
+    by_thread: ThreadLocal<Pool>,
+}
 
 impl Client {
-    /// A client with an empty pool. Certificates are checked against the roots of Mozilla's programme.
+    /// A client with no connections. Certificates are checked against the roots of Mozilla's programme.
     pub fn new() -> Result<Self, crate::Error> {
         let mut tcp = HttpConnector::new();
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
         tcp.set_connect_timeout(Some(Duration::from_secs(5)));
         tcp.set_keepalive(Some(Duration::from_secs(30)));
-        let tls = HttpsConnectorBuilder::new()
+        let connector = HttpsConnectorBuilder::new()
             .with_provider_and_webpki_roots(rustls::crypto::ring::default_provider())
             .map_err(|error| crate::Error::Config(format!("TLS: {error}")))?
             .https_or_http()
             .enable_all_versions()
             .wrap_connector(tcp);
-        let client = hyper_util::client::legacy::Client::builder(TokioExecutor::new())
-            .pool_idle_timeout(Duration::from_secs(60))
-            .pool_timer(TokioTimer::new())
-            .build(tls);
-        Ok(Self(Arc::new(client)))
+        Ok(Self(Arc::new(Pools { connector, by_thread: ThreadLocal::new() })))
+    }
+
+    fn pool(&self) -> &Pool {
+        self.0.by_thread.get_or(|| {
+            legacy::Client::builder(TokioExecutor::new())
+                .pool_idle_timeout(Duration::from_secs(60))
+                .pool_timer(TokioTimer::new())
+                .build(self.0.connector.clone())
+        })
     }
 }
 
@@ -74,7 +89,7 @@ pub(super) async fn send(
         }
         Transport::Http(client) => {
             let request = request(uri, headers, Full::new(body), wants);
-            match client.0.request(request).await {
+            match client.pool().request(request).await {
                 Ok(response) => Ok(response.map(Body::new)),
                 Err(error) if error.is_connect() => Err(FetchError::Connect(chain(&error))),
                 Err(error) => Err(FetchError::Broken(chain(&error))),
