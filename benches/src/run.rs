@@ -142,6 +142,7 @@ async fn measure(gateway: &Gateway, work: &Work, subgraphs: &Subgraphs, options:
         load::load(&url, &body, Duration::from_secs(options.warm_up)).await?;
         let (cpu, fetches) = (process.cpu()?, subgraphs.fetches());
         let load = load::load(&url, &body, Duration::from_secs(options.seconds)).await?;
+        ensure!(load.requests > 0, "no answer to {} in {} s", query.name, options.seconds);
         let cpu = (process.cpu()? - cpu).as_secs_f64() / load.requests as f64;
         let fetches = (subgraphs.fetches() - fetches) as f64 / load.requests as f64;
         // An error that comes as a success would be short.
