@@ -1,11 +1,15 @@
 //! Which entities a fetch asks for, and where they belong.
 
+use super::data::{Data, Moment, ObjectId, Value};
 use super::path::Path;
 use super::plan::Entities;
-use super::value::Value;
-use std::collections::HashMap;
 
-/// The representations of one `_entities` field, each once, and the spots that they stand for. A fetch of root fields
+use hashbrown::{DefaultHashBuilder, HashTable};
+use std::collections::HashSet;
+use std::hash::BuildHasher;
+use std::ops::Range;
+
+/// The representations of one `_entities` field, each once, and the objects that they stand for. A fetch of root fields
 /// for objects deep in the data asks for one thing, which stands for them all.
 #[derive(Debug, Default)]
 pub(super) struct Asked {
@@ -13,74 +17,58 @@ pub(super) struct Asked {
     pub(super) representations: Vec<u8>,
     /// How many entities are asked for.
     entities: usize,
-    /// In the order of the data.
-    spots: Vec<Entry>,
-    /// The list indices of all spots, one after the other.
-    indices: Vec<usize>,
-}
-
-#[derive(Debug)]
-struct Entry {
-    entity: usize,
-    path: usize,
-    /// Where its indices end; they start where those of the spot before end.
-    end: usize,
-}
-
-/// Where an entity belongs.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Spot<'s> {
-    /// Which of the entities asked for.
-    pub(super) entity: usize,
-    /// Which of the paths of [`Entities::at`] leads there.
-    pub(super) path: usize,
-    /// The list indices along that path.
-    pub(super) indices: &'s [usize],
+    /// The objects, in the order of the data, and which entity each gets.
+    objects: Vec<(ObjectId, usize)>,
+    /// When the objects were found.
+    moment: Moment,
 }
 
 impl Asked {
     /// Collects the representations of all objects that the paths lead to. Those that are equal, byte for byte, are
     /// asked for once.
-    pub(super) fn for_entities(entities: &Entities, data: &Value<'_>) -> Self {
-        let mut asked = Self::default();
-        let mut known: HashMap<Vec<u8>, usize> = HashMap::new();
-        let mut representation = Vec::new();
-        for (path, at) in entities.at.iter().enumerate() {
-            at.visit(data, &mut |object, indices| {
-                representation.clear();
-                if !entities.representation.write(object, &mut representation) {
-                    return;
+    pub(super) fn for_entities(entities: &Entities, data: &Data<'_>) -> Self {
+        let mut asked = Self { moment: data.moment(), ..Self::default() };
+        let hashes = DefaultHashBuilder::default();
+        let mut known: HashTable<(Range<usize>, usize)> = HashTable::new();
+        let text = &mut asked.representations;
+        for object in entities.at.iter().flat_map(|path| path.objects(data)) {
+            let end = text.len();
+            if end > 0 {
+                text.push(b',');
+            }
+            let start = text.len();
+            if !entities.representation.write(data, object, text) {
+                text.truncate(end);
+                continue;
+            }
+            let hash = hashes.hash_one(&text[start..]);
+            let entity = match known.find(hash, |(known, _)| text[known.clone()] == text[start..]) {
+                Some((_, entity)) => {
+                    text.truncate(end);
+                    *entity
                 }
-                let entity = known.get(&representation).copied().unwrap_or_else(|| {
-                    if asked.entities > 0 {
-                        asked.representations.push(b',');
-                    }
-                    asked.representations.extend_from_slice(&representation);
+                None => {
+                    let all: &[u8] = text;
+                    let rehash = |(known, _): &(Range<usize>, usize)| hashes.hash_one(&all[known.clone()]);
+                    known.insert_unique(hash, (start..all.len(), asked.entities), rehash);
                     asked.entities += 1;
-                    known.insert(representation.clone(), asked.entities - 1);
                     asked.entities - 1
-                });
-                asked.add(entity, path, indices);
-            });
+                }
+            };
+            asked.objects.push((object, entity));
         }
         asked
     }
 
     /// Every object that the path leads to.
-    pub(super) fn for_objects(at: &Path, data: &Value<'_>) -> Self {
-        let mut asked = Self { entities: 1, ..Self::default() };
-        at.visit(data, &mut |_, indices| asked.add(0, 0, indices));
-        asked
-    }
-
-    fn add(&mut self, entity: usize, path: usize, indices: &[usize]) {
-        self.indices.extend_from_slice(indices);
-        self.spots.push(Entry { entity, path, end: self.indices.len() });
+    pub(super) fn for_objects(at: &Path, data: &Data<'_>) -> Self {
+        let objects = at.objects(data).into_iter().map(|object| (object, 0)).collect();
+        Self { entities: 1, objects, moment: data.moment(), ..Self::default() }
     }
 
     /// Whether there is nobody to ask for.
     pub(super) fn is_empty(&self) -> bool {
-        self.spots.is_empty()
+        self.objects.is_empty()
     }
 
     /// How many entities are asked for.
@@ -88,29 +76,29 @@ impl Asked {
         self.entities
     }
 
-    /// All spots, in the order of the data.
-    pub(super) fn spots(&self) -> impl Iterator<Item = Spot<'_>> {
-        let mut start = 0;
-        self.spots.iter().map(move |entry| {
-            let indices = &self.indices[start..entry.end];
-            start = entry.end;
-            Spot { entity: entry.entity, path: entry.path, indices }
-        })
+    /// The objects, each with the number of its entity.
+    pub(super) fn objects(&self) -> impl Iterator<Item = (ObjectId, usize)> {
+        self.objects.iter().copied()
     }
 
-    /// Gives each spot its entity, the last one the original and those before it copies.
-    pub(super) fn distribute<'v>(&self, found: Vec<Value<'v>>, mut give: impl FnMut(Spot<'_>, Value<'v>)) {
-        let mut uses = vec![0_usize; self.entities];
-        for entry in &self.spots {
-            uses[entry.entity] += 1;
+    /// Gives each object its entity; those that are no objects are passed over.
+    pub(super) fn distribute(&self, found: &[Value<'_>], data: &mut Data<'_>, interfaces: &HashSet<String>) {
+        let mut uses = vec![0_usize; found.len()];
+        for (_, entity) in &self.objects {
+            if let Some(uses) = uses.get_mut(*entity) {
+                *uses += 1;
+            }
         }
-        let mut found: Vec<_> = found.into_iter().map(Some).collect();
-        for spot in self.spots() {
-            uses[spot.entity] -= 1;
-            let Some(entity) = found.get_mut(spot.entity) else { continue };
-            let value = if uses[spot.entity] == 0 { entity.take() } else { entity.clone() };
-            if let Some(value) = value {
-                give(spot, value);
+        for (value, uses) in found.iter().zip(uses) {
+            if let Value::Object(entity) = value
+                && uses > 1
+            {
+                data.share(*entity);
+            }
+        }
+        for (object, entity) in &self.objects {
+            if let Some(Value::Object(entity)) = found.get(*entity) {
+                data.absorb(*object, *entity, interfaces, self.moment);
             }
         }
     }

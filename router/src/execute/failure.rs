@@ -119,6 +119,11 @@ impl Reported {
     }
 }
 
+/// What is said of a value that the schema does not allow.
+pub(super) fn misfit(what: &str) -> String {
+    format!("Invalid value from a subgraph: {what}.")
+}
+
 /// The error of a subgraph that gave no answer. The reason is logged, here and only here; the client learns no details.
 pub(super) fn unavailable(service: &str, reason: &FetchError) -> GraphQLError {
     tracing::warn!(subgraph = service, %reason, "fetch failed");

@@ -1,13 +1,13 @@
 //! Runs the nodes of a plan: asks subgraphs and merges what they answer.
 
 use super::asked::Asked;
+use super::data::{Data, Value};
 use super::failure::{Failures, unavailable};
-use super::path::Path;
-use super::plan::{Entities, Fetch, Node, Plan, Rename, Target};
+use super::plan::{Entities, Fetch, Node, Plan, Rename, Target, Variable};
 use super::projection::{Condition, Projection};
 use super::report::Report;
 use super::response::{self, Response};
-use super::value::{self, Object, Value, write_plain};
+use super::write::write_plain;
 use crate::operation::Variables;
 use crate::request::RequestContext;
 use crate::supergraph::Supergraph;
@@ -41,8 +41,9 @@ pub(super) struct Execution<'a> {
 }
 
 /// What is known so far.
+#[derive(Default)]
 pub(super) struct State<'a> {
-    pub(super) data: Value<'a>,
+    pub(super) data: Data<'a>,
     pub(super) failures: Failures,
 }
 
@@ -56,8 +57,7 @@ impl<'a> Execution<'a> {
         deadline: Instant,
         received: &'a Received,
     ) -> Self {
-        let state = State { data: Value::Object(Object::default()), failures: Failures::default() };
-        Self { supergraph, plan, projection, variables, context, deadline, received, state: Mutex::new(state) }
+        Self { supergraph, plan, projection, variables, context, deadline, received, state: Mutex::default() }
     }
 
     /// Runs a node and everything below it.
@@ -107,39 +107,23 @@ impl<'a> Execution<'a> {
         if !fetch.asks.iter().any(wanted) {
             return None;
         }
-        let mut body = fetch.prefix.clone();
-        let before = body.len();
-        for name in &fetch.variables {
-            if let Some(value) = self.variables.get(name) {
-                variable(name, before, &mut body);
-                write_plain(value, &mut body);
-            }
-        }
         let asked = match &fetch.target {
             Target::Fields { at: None, .. } => Vec::new(),
             Target::Fields { at: Some(path), .. } => vec![Asked::for_objects(path, &self.state().data)],
-            Target::Entities(all) => self.ask(all, before, &mut body),
+            Target::Entities(all) => {
+                let state = self.state();
+                all.iter().map(|entities| Asked::for_entities(entities, &state.data)).collect()
+            }
         };
         if !asked.is_empty() && asked.iter().all(Asked::is_empty) {
             return None;
         }
-        body.extend_from_slice(b"}}");
-        Some((body.into(), asked))
-    }
-
-    /// Adds the variables that hold representations.
-    fn ask(&self, all: &[Entities], before: usize, body: &mut Vec<u8>) -> Vec<Asked> {
-        let state = self.state();
-        let asked: Vec<_> = all.iter().map(|entities| Asked::for_entities(entities, &state.data)).collect();
-        for (index, (entities, asked)) in all.iter().zip(&asked).enumerate() {
-            if all[..index].iter().all(|earlier| earlier.variable != entities.variable) {
-                variable(&entities.variable, before, body);
-                body.push(b'[');
-                body.extend_from_slice(&asked.representations);
-                body.push(b']');
-            }
+        let mut body = Body::new(fetch, asked.iter().map(|asked| asked.representations.len() + VARIABLE).sum());
+        body.variables(fetch, self.variables);
+        if let Target::Entities(all) = &fetch.target {
+            body.representations(all, &asked);
         }
-        asked
+        Some((body.finish(), asked))
     }
 
     /// Takes the first root fetch's answer from elsewhere: an event of a subscription.
@@ -149,62 +133,68 @@ impl<'a> Execution<'a> {
 
     fn accept(&self, fetch: &'a Fetch, bytes: Bytes, asked: Vec<Asked>) {
         let bytes = self.received.0[fetch.index].get_or_init(|| bytes);
-        match response::parse(bytes, fetch.custom_scalars.as_ref()) {
-            Ok(response) => self.merge(fetch, response, asked),
-            Err(error) => {
-                self.fail(fetch, &asked, &FetchError::Unavailable(format!("not a GraphQL answer: {error}")));
-            }
+        let mut state = self.state();
+        let outcome = match response::parse(bytes, &fetch.shape, &mut state.data) {
+            Ok(response) => self.merge(fetch, response, &asked, &mut state),
+            Err(error) => Err(format!("not a GraphQL answer: {error}")),
+        };
+        if let Err(why) = outcome {
+            drop(state);
+            self.fail(fetch, &asked, &FetchError::Unavailable(why));
         }
     }
 
-    fn merge(&self, fetch: &'a Fetch, response: Response<'a>, asked: Vec<Asked>) {
-        let Response { mut data, errors } = response;
-        let mut state = self.state();
+    /// Merges what an answer holds; says what of it cannot be what was asked for.
+    fn merge(
+        &self,
+        fetch: &'a Fetch,
+        response: Response<'a>,
+        asked: &[Asked],
+        state: &mut State<'a>,
+    ) -> Result<(), String> {
+        let Response { data: answer, errors } = response;
+        let State { data, failures } = state;
         if !errors.is_empty() {
-            let State { data: known, failures } = &mut *state;
-            let report = Report { fetch, asked: &asked, data: known, projection: self.projection, failures };
-            report.errors(&errors, &data);
+            let names = &self.plan.names;
+            let report = Report { fetch, asked, data, names, projection: self.projection, failures };
+            report.errors(&errors, answer);
         }
+        let answer = match answer {
+            Value::Object(object) => object,
+            Value::Null => return Ok(()),
+            Value::Scalar(_) | Value::List(_) => return Err("its data is no object".into()),
+        };
         match &fetch.target {
-            Target::Fields { at: None, renames, .. } => {
-                rename(&mut data, renames);
-                value::merge(&mut state.data, data, &self.plan.interfaces);
-            }
-            Target::Fields { at: Some(path), renames, .. } => {
-                rename(&mut data, renames);
-                if let Some(asked) = asked.first() {
-                    self.place(std::slice::from_ref(path), asked, vec![data], &mut state.data);
+            Target::Fields { at, renames, .. } => {
+                rename(data, Value::Object(answer), renames);
+                match (at, asked.first()) {
+                    (None, _) => data.absorb(Data::ROOT, answer, &self.plan.interfaces, data.moment()),
+                    (Some(_), Some(asked)) => {
+                        asked.distribute(&[Value::Object(answer)], data, &self.plan.interfaces);
+                    }
+                    (Some(_), None) => {}
                 }
             }
             Target::Entities(all) => {
-                let Value::Object(mut data) = data else { return };
-                let mut malformed = false;
-                for (entities, asked) in all.iter().zip(&asked) {
-                    match data.take(&entities.key) {
-                        Some(Value::List(mut found)) if found.len() == asked.entities() => {
-                            found.iter_mut().for_each(|entity| rename(entity, &entities.renames));
-                            self.place(&entities.at, asked, found, &mut state.data);
-                        }
-                        None | Some(Value::Null) => {}
+                for (of, (entities, whose)) in all.iter().zip(asked).enumerate() {
+                    let found = match data.get(answer, entities.name) {
+                        None | Some(Value::Null) => continue,
+                        Some(Value::List(list)) if data.items(list).len() == whose.entities() => list,
                         // Which entity is which cannot be known.
-                        Some(_) => malformed = true,
+                        Some(_) => return Err("not as many entities as asked for".into()),
+                    };
+                    rename(data, Value::List(found), &entities.renames);
+                    let found = data.items(found).to_vec();
+                    if found.iter().any(|entity| !matches!(entity, Value::Object(_) | Value::Null)) {
+                        let names = &self.plan.names;
+                        let report = Report { fetch, asked, data, names, projection: self.projection, failures };
+                        report.strangers(of, &found);
                     }
-                }
-                if malformed {
-                    drop(state);
-                    self.fail(fetch, &asked, &FetchError::Unavailable("not as many entities as asked for".into()));
+                    whose.distribute(&found, data, &self.plan.interfaces);
                 }
             }
         }
-    }
-
-    /// Merges what was found into the spots that it was asked for.
-    fn place(&self, paths: &[Path], asked: &Asked, found: Vec<Value<'a>>, data: &mut Value<'a>) {
-        asked.distribute(found, |spot, value| {
-            if let Some(target) = paths[spot.path].locate(data, spot.indices) {
-                value::merge(target, value, &self.plan.interfaces);
-            }
-        });
+        Ok(())
     }
 
     /// Adds the error of a fetch that brought nothing.
@@ -212,7 +202,7 @@ impl<'a> Execution<'a> {
         let error = unavailable(&fetch.service, error);
         let mut state = self.state();
         let State { data, failures } = &mut *state;
-        let report = Report { fetch, asked, data, projection: self.projection, failures };
+        let report = Report { fetch, asked, data, names: &self.plan.names, projection: self.projection, failures };
         report.failure(error);
     }
 
@@ -221,15 +211,60 @@ impl<'a> Execution<'a> {
     }
 }
 
-/// Begins a variable of the request body, whose variables start at `before`.
-fn variable(name: &str, before: usize, body: &mut Vec<u8>) {
-    if body.len() > before {
-        body.push(b',');
-    }
-    write_plain(name, body);
-    body.push(b':');
+/// About how long a variable is, without representations, in bytes.
+const VARIABLE: usize = 64;
+
+/// A request body: `{"query":…,"variables":{…}}`.
+pub(super) struct Body {
+    json: Vec<u8>,
+    /// Where the variables begin.
+    variables: usize,
 }
 
-fn rename<'a>(value: &mut Value<'a>, renames: &'a [Rename]) {
-    renames.iter().for_each(|rename| rename.apply(value));
+impl Body {
+    /// A body without variables; `room` is kept for them, in bytes.
+    pub(super) fn new(fetch: &Fetch, room: usize) -> Self {
+        let mut json = Vec::with_capacity(fetch.prefix.len() + room + VARIABLE * fetch.variables.len() + 2);
+        json.extend_from_slice(&fetch.prefix);
+        Self { variables: json.len(), json }
+    }
+
+    /// Adds the client's variables that the fetch uses.
+    pub(super) fn variables(&mut self, fetch: &Fetch, values: &Variables) {
+        for variable in &fetch.variables {
+            if let Some(value) = values.get(&variable.name) {
+                self.begin(variable);
+                write_plain(value, &mut self.json);
+            }
+        }
+    }
+
+    /// Adds the variables that hold representations.
+    fn representations(&mut self, all: &[Entities], asked: &[Asked]) {
+        for (index, (entities, asked)) in all.iter().zip(asked).enumerate() {
+            if all[..index].iter().all(|earlier| earlier.variable != entities.variable) {
+                self.begin(&entities.variable);
+                self.json.push(b'[');
+                self.json.extend_from_slice(&asked.representations);
+                self.json.push(b']');
+            }
+        }
+    }
+
+    fn begin(&mut self, variable: &Variable) {
+        if self.json.len() > self.variables {
+            self.json.push(b',');
+        }
+        self.json.extend_from_slice(&variable.key);
+    }
+
+    /// The whole body.
+    pub(super) fn finish(mut self) -> Bytes {
+        self.json.extend_from_slice(b"}}");
+        self.json.into()
+    }
+}
+
+fn rename(data: &mut Data<'_>, value: Value<'_>, renames: &[Rename]) {
+    renames.iter().for_each(|rename| rename.apply(data, value));
 }

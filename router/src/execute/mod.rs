@@ -1,21 +1,25 @@
 //! Runs a plan: fetches, entity calls, merging, null propagation, and the client's JSON.
 //!
-//! Subgraphs' answers are parsed once and borrowed (`value`), merged into one tree at the places that the plan names
-//! (`path`), and written once in the client's order (`projection`, `write`).
+//! Subgraphs' answers are read once (`response`) by the shape that was asked for (`shape`), into an arena that borrows
+//! from them (`data`), merged at the places that the plan names (`path`, `asked`), and written once in the client's order
+//! (`projection`, `write`).
 
 mod asked;
+mod data;
 mod failure;
 mod fetch;
+mod names;
 mod path;
 mod plan;
 mod projection;
 mod report;
 mod represent;
 mod response;
+mod shape;
 mod subscribe;
-mod value;
 mod write;
 
+pub use names::Names;
 pub use plan::Plan;
 pub use projection::Projection;
 pub use subscribe::subscribe;
@@ -25,12 +29,15 @@ use crate::operation::{Operation, Variables};
 use crate::request::RequestContext;
 use crate::supergraph::Supergraph;
 use bytes::Bytes;
-use failure::{Failure, Failures, Place};
+use data::Data;
 use fetch::{Execution, Received, State};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use tokio::time::Instant;
-use value::{Object, Value, write_plain};
-use write::Writer;
+use write::{Writer, write_plain};
+
+/// The most that is kept for an answer before its size is known, in bytes.
+const MAX_GUESS: usize = 1 << 20;
 
 /// A complete answer.
 #[derive(Clone, Debug)]
@@ -59,8 +66,7 @@ pub async fn run(
     deadline: Instant,
 ) -> Answer {
     let Some(plan) = &operation.plan else {
-        let state = State { data: Value::Object(Object::default()), failures: Failures::default() };
-        return project(supergraph, operation, variables, state);
+        return project(supergraph, operation, variables, State::default());
     };
     let received = Received::new(plan);
     let execution = Execution::new(supergraph, plan, &operation.projection, variables, context, deadline, &received);
@@ -71,38 +77,22 @@ pub async fn run(
 /// Writes the client's answer.
 fn project(supergraph: &Supergraph, operation: &Operation, variables: &Variables, state: State<'_>) -> Answer {
     let State { data, mut failures } = state;
-    let mut denied = Vec::new();
-    for field in operation.denied(variables) {
-        let path = field.error.path.iter().flatten();
-        let keys: Vec<_> = path.filter_map(|element| element.as_str().map(str::to_owned)).collect();
-        // The same key may be denied on several types: one error says it.
-        if denied.iter().all(|(known, _)| *known != keys) {
-            failures.push_from(0, Failure::of(field.error.clone(), vec![Place::Everywhere(keys.clone())]));
-        }
-        denied.push((keys, &field.types));
-    }
     let introspection = operation.introspect(supergraph, variables);
     let projection = &operation.projection;
-    let mut out = Vec::with_capacity(1024);
-    out.extend_from_slice(b"{\"data\":");
-    let mut writer = Writer {
-        out,
-        variables,
-        failures: &mut failures,
-        interfaces: &projection.interfaces,
-        denied,
-        introspection: &introspection,
-        path: Vec::new(),
-    };
-    let has_data = match &data {
-        Value::Object(object) => writer.object(object, &[&projection.root], Some(&projection.root_type)).is_ok(),
-        _ => false,
-    };
+    let mut writer = Writer::new(&data, &mut failures, &projection.interfaces);
+    writer.holds = projection.conditions.iter().map(|condition| condition.holds(variables)).collect();
+    writer.denied = operation.denied(variables).collect();
+    writer.introspection = &introspection;
+    let guess = projection.last_size.load(Ordering::Relaxed);
+    writer.out.reserve(guess + guess / 8 + 256);
+    writer.out.extend_from_slice(b"{\"data\":");
+    let has_data = writer.object(Data::ROOT, &[&projection.root], Some(&projection.root_type)).is_ok();
     let mut body = writer.out;
     if !has_data {
         body.extend_from_slice(b"null");
     }
     finish(&mut body, &failures.into_errors());
+    projection.last_size.store(body.len().min(MAX_GUESS), Ordering::Relaxed);
     Answer { body: body.into(), has_data }
 }
 

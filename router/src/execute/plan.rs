@@ -1,9 +1,13 @@
 //! A plan prepared for execution: all that does not depend on a request is done once.
 
+use super::data::{Data, ObjectId, Value};
+use super::names::{Name, Names, TYPENAME};
 use super::path::Path;
 use super::projection::Condition;
 use super::represent::Representation;
-use super::value::{TYPENAME, Value, write_plain};
+use super::shape::Shape;
+use super::write::write_plain;
+use hive_router_query_planner::ast::document::Document;
 use hive_router_query_planner::ast::operation::SubgraphFetchOperation;
 use hive_router_query_planner::ast::selection_item::SelectionItem;
 use hive_router_query_planner::ast::selection_set::SelectionSet;
@@ -27,6 +31,8 @@ pub struct Plan {
     pub(super) fetches: usize,
     /// Interfaces that some subgraph takes for objects (`@interfaceObject`).
     pub(super) interfaces: HashSet<String>,
+    /// The response keys of the operation and of its fetches.
+    pub(super) names: Names,
 }
 
 /// What to do, and in which order.
@@ -56,11 +62,19 @@ pub(super) struct Fetch {
     /// The request body up to the variables: `{"query":"…","variables":{`.
     pub(super) prefix: Vec<u8>,
     /// The client's variables that it uses.
-    pub(super) variables: Vec<String>,
-    /// The parts of the answer that are custom scalars.
-    pub(super) custom_scalars: Option<CustomScalarPaths>,
+    pub(super) variables: Vec<Variable>,
+    /// What the `data` of the answer looks like.
+    pub(super) shape: Shape,
     /// What is done with the answer.
     pub(super) target: Target,
+}
+
+/// A variable of a fetch.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Variable {
+    pub(super) name: String,
+    /// The name as JSON with its colon.
+    pub(super) key: Vec<u8>,
 }
 
 /// Where the answer of a fetch goes.
@@ -77,8 +91,10 @@ pub(super) enum Target {
 pub(super) struct Entities {
     /// Its response key.
     pub(super) key: String,
+    /// The number of the key.
+    pub(super) name: Name,
     /// The variable that holds the representations; fields with the same one ask for the same entities.
-    pub(super) variable: String,
+    pub(super) variable: Variable,
     /// Where the entities are in the data.
     pub(super) at: Vec<Path>,
     /// What the subgraph needs to know of each.
@@ -89,13 +105,14 @@ pub(super) struct Entities {
 /// Gives a field of an answer the name that the client asked for.
 #[derive(Debug)]
 pub(super) struct Rename {
-    pub(super) path: Vec<RenameSegment>,
-    pub(super) to: String,
+    path: Vec<RenameSegment>,
+    name: Name,
+    to: String,
 }
 
 #[derive(Debug)]
-pub(super) enum RenameSegment {
-    Field(String),
+enum RenameSegment {
+    Field(Name, String),
     Types(Types),
 }
 
@@ -122,6 +139,11 @@ impl Types {
     pub(super) fn contains(&self, name: &str) -> bool {
         self.0.contains(name)
     }
+
+    /// Whether an object may have one of these types: it says so, or says nothing.
+    pub(super) fn allow(&self, data: &Data<'_>, object: ObjectId) -> bool {
+        data.typename(object).is_none_or(|name| self.contains(name))
+    }
 }
 
 /// The object types that a value of this type may have.
@@ -134,18 +156,19 @@ pub(super) fn possible_types(name: &str, schema: &SupergraphState) -> BTreeSet<S
 }
 
 impl Plan {
-    /// Prepares a plan made by the planner over this schema.
-    pub fn compile(source: QueryPlan, schema: &SupergraphState) -> Plan {
-        let mut compiler = Compiler { schema, fetches: 0, subscription: None };
+    /// Prepares a plan made by the planner over this schema. `names` are those of the projection.
+    pub fn compile(source: QueryPlan, schema: &SupergraphState, names: Names) -> Plan {
+        let mut compiler = Compiler { schema, names, fetches: 0, subscription: None };
         let root = source.node.as_ref().map_or(Node::Sequence(Vec::new()), |node| compiler.node(node, None));
-        let Compiler { fetches, subscription, .. } = compiler;
+        let Compiler { names, fetches, subscription, .. } = compiler;
         let interfaces = schema.interface_object_types_in_subgraphs.keys().cloned().collect();
-        Plan { source, subscription, root, fetches, interfaces }
+        Plan { source, subscription, root, fetches, interfaces, names }
     }
 }
 
 struct Compiler<'s> {
     schema: &'s SupergraphState,
+    names: Names,
     fetches: usize,
     subscription: Option<Fetch>,
 }
@@ -177,15 +200,16 @@ impl Compiler<'_> {
     }
 
     fn fetch(&mut self, fetch: &FetchNode, at: Option<&FlattenNodePath>) -> Fetch {
-        let at = at.map(|path| Path::compile(path, self.schema));
-        let renames = renames(fetch.output_rewrites.as_deref(), self.schema);
+        let at = at.map(|path| Path::compile(path, self.schema, &mut self.names));
+        let renames = self.renames(fetch.output_rewrites.as_deref());
         let target = match &fetch.requires {
             None => Target::Fields { at, keys: response_keys(&fetch.operation), renames },
             Some(requires) => Target::Entities(vec![Entities {
                 key: "_entities".into(),
-                variable: "representations".into(),
+                name: self.names.intern("_entities"),
+                variable: Variable::new("representations"),
                 at: at.into_iter().collect(),
-                representation: Representation::compile(requires, fetch.input_rewrites.as_deref(), self.schema),
+                representation: self.representation(requires, fetch.input_rewrites.as_deref()),
                 renames,
             }]),
         };
@@ -195,8 +219,8 @@ impl Compiler<'_> {
             asks: asks(&fetch.operation.document.operation.selection_set),
             idempotent: fetch.operation_kind.as_ref().is_none_or(OperationKind::is_query),
             prefix: prefix(&fetch.operation),
-            variables: fetch.variable_usages.iter().flatten().cloned().collect(),
-            custom_scalars: fetch.custom_scalar_paths.clone(),
+            variables: fetch.variable_usages.iter().flatten().map(|name| Variable::new(name)).collect(),
+            shape: self.shape(&fetch.operation, fetch.custom_scalar_paths.as_ref()),
             target,
         }
     }
@@ -209,20 +233,47 @@ impl Compiler<'_> {
             asks: asks(&fetch.operation.document.operation.selection_set),
             idempotent: fetch.operation_kind.as_ref().is_none_or(OperationKind::is_query),
             prefix: prefix(&fetch.operation),
-            variables: fetch.variable_usages.iter().flatten().cloned().collect(),
-            custom_scalars: fetch.custom_scalar_paths.clone(),
+            variables: fetch.variable_usages.iter().flatten().map(|name| Variable::new(name)).collect(),
+            shape: self.shape(&fetch.operation, fetch.custom_scalar_paths.as_ref()),
             target: Target::Entities(entities),
         }
     }
 
-    fn entities(&self, alias: &EntityBatchAlias) -> Entities {
+    fn entities(&mut self, alias: &EntityBatchAlias) -> Entities {
+        let (schema, names) = (self.schema, &mut self.names);
         Entities {
             key: alias.alias.clone(),
-            variable: alias.representations_variable_name.clone(),
-            at: alias.merge_paths.iter().map(|path| Path::compile(path, self.schema)).collect(),
-            representation: Representation::compile(&alias.requires, alias.input_rewrites.as_deref(), self.schema),
-            renames: renames(alias.output_rewrites.as_deref(), self.schema),
+            name: names.intern(&alias.alias),
+            variable: Variable::new(&alias.representations_variable_name),
+            at: alias.merge_paths.iter().map(|path| Path::compile(path, schema, names)).collect(),
+            representation: self.representation(&alias.requires, alias.input_rewrites.as_deref()),
+            renames: self.renames(alias.output_rewrites.as_deref()),
         }
+    }
+
+    fn representation(&mut self, requires: &SelectionSet, rewrites: Option<&[FetchRewrite]>) -> Representation {
+        Representation::compile(requires, rewrites, self.schema, &mut self.names)
+    }
+
+    fn shape(&mut self, operation: &SubgraphFetchOperation, custom_scalars: Option<&CustomScalarPaths>) -> Shape {
+        let Document { operation, fragments } = &operation.document;
+        Shape::compile(&operation.selection_set, fragments, custom_scalars, &mut self.names)
+    }
+
+    fn renames(&mut self, rewrites: Option<&[FetchRewrite]>) -> Vec<Rename> {
+        let mut segment = |segment: &FetchNodePathSegment| match segment {
+            FetchNodePathSegment::Key(key) => RenameSegment::Field(self.names.intern(key), key.clone()),
+            FetchNodePathSegment::TypenameEquals(types) => RenameSegment::Types(Types::of(types.iter(), self.schema)),
+        };
+        let renamers = rewrites.unwrap_or_default().iter().filter_map(|rewrite| match rewrite {
+            FetchRewrite::KeyRenamer(renamer) => Some(renamer),
+            // The planner sets values in representations only.
+            FetchRewrite::ValueSetter(_) => None,
+        });
+        let paths: Vec<_> = renamers
+            .map(|renamer| (renamer.path.iter().map(&mut segment).collect(), renamer.rename_key_to.clone()))
+            .collect();
+        paths.into_iter().map(|(path, to)| Rename { path, name: self.names.intern(&to), to }).collect()
     }
 
     fn number(&mut self) -> usize {
@@ -279,46 +330,38 @@ fn response_keys(operation: &SubgraphFetchOperation) -> Vec<String> {
     keys.collect()
 }
 
-fn renames(rewrites: Option<&[FetchRewrite]>, schema: &SupergraphState) -> Vec<Rename> {
-    let renames = rewrites.unwrap_or_default().iter().filter_map(|rewrite| match rewrite {
-        FetchRewrite::KeyRenamer(renamer) => Some(Rename {
-            path: renamer
-                .path
-                .iter()
-                .map(|segment| match segment {
-                    FetchNodePathSegment::Key(name) => RenameSegment::Field(name.clone()),
-                    FetchNodePathSegment::TypenameEquals(names) => {
-                        RenameSegment::Types(Types::of(names.iter(), schema))
-                    }
-                })
-                .collect(),
-            to: renamer.rename_key_to.clone(),
-        }),
-        // The planner sets values in representations only.
-        FetchRewrite::ValueSetter(_) => None,
-    });
-    renames.collect()
+impl Variable {
+    fn new(name: &str) -> Self {
+        let mut key = Vec::new();
+        write_plain(name, &mut key);
+        key.push(b':');
+        Self { name: name.to_owned(), key }
+    }
 }
 
 impl Rename {
     /// Applies it to an answer, or to one entity of an answer.
-    pub(super) fn apply<'a>(&'a self, value: &mut Value<'a>) {
-        self.apply_from(&self.path, value);
+    pub(super) fn apply(&self, data: &mut Data<'_>, value: Value<'_>) {
+        self.apply_from(&self.path, data, value);
     }
 
-    fn apply_from<'a>(&'a self, path: &'a [RenameSegment], value: &mut Value<'a>) {
+    fn apply_from(&self, path: &[RenameSegment], data: &mut Data<'_>, value: Value<'_>) {
         match (value, path) {
-            (Value::List(items), _) => items.iter_mut().for_each(|item| self.apply_from(path, item)),
-            (Value::Object(object), [RenameSegment::Field(from)]) => object.rename(from, &self.to),
-            (Value::Object(object), [RenameSegment::Field(name), rest @ ..]) => {
-                if let Some(value) = object.get_mut(name) {
-                    self.apply_from(rest, value);
+            (Value::List(list), _) => {
+                for nth in 0..data.items(list).len() {
+                    let item = data.items(list)[nth];
+                    self.apply_from(path, data, item);
                 }
             }
-            (value @ Value::Object(_), [RenameSegment::Types(types), rest @ ..]) => {
-                let Value::Object(object) = &value else { return };
-                if object.typename().is_none_or(|name| types.contains(name)) {
-                    self.apply_from(rest, value);
+            (Value::Object(object), [RenameSegment::Field(from, _)]) => data.rename(object, *from, self.name),
+            (Value::Object(object), [RenameSegment::Field(name, _), rest @ ..]) => {
+                if let Some(value) = data.get(object, *name) {
+                    self.apply_from(rest, data, value);
+                }
+            }
+            (Value::Object(object), [RenameSegment::Types(types), rest @ ..]) => {
+                if types.allow(data, object) {
+                    self.apply_from(rest, data, value);
                 }
             }
             _ => {}
@@ -328,7 +371,7 @@ impl Rename {
     /// The client's name for the last of these keys of an answer, if it is the renamed one.
     pub(super) fn renamed(&self, keys: &[&str]) -> Option<&str> {
         let fields = self.path.iter().filter_map(|segment| match segment {
-            RenameSegment::Field(name) => Some(name.as_str()),
+            RenameSegment::Field(_, key) => Some(key.as_str()),
             RenameSegment::Types(_) => None,
         });
         fields.eq(keys.iter().copied()).then_some(&self.to)

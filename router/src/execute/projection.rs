@@ -1,8 +1,9 @@
 //! What the client's answer looks like: compiled once from the client's own document, so that it is written in the
 //! client's order (GraphQL spec, "CollectFields"), with the types that null propagation needs.
 
+use super::names::{Name, Names, TYPENAME};
 use super::plan::possible_types;
-use super::value::{TYPENAME, write_plain};
+use super::write::write_plain;
 use crate::operation::{Variables, alias::given};
 use graphql_tools::parser::{query, schema};
 use hive_router_query_planner::planner::Planner;
@@ -11,6 +12,7 @@ use hive_router_query_planner::state::supergraph_state::{
 };
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 
 const BUILT_IN_SCALARS: [&str; 5] = ["Boolean", "Float", "ID", "Int", "String"];
 
@@ -23,6 +25,10 @@ pub struct Projection {
     /// Interfaces that some subgraph takes for objects (`@interfaceObject`): an object that is called by one of these
     /// names has a type that nobody has told.
     pub(super) interfaces: HashSet<String>,
+    /// What fields depend on.
+    pub(super) conditions: Vec<Condition>,
+    /// How large the last answer was, in bytes; the next one will be like it.
+    pub(super) last_size: AtomicUsize,
 }
 
 /// The fields of an object, in the order of the answer. A key may be there more than once, each time under another
@@ -37,14 +43,16 @@ pub(super) struct Selection {
 pub(super) struct Field {
     /// Its response key.
     pub(super) key: String,
-    /// The key as JSON with its colon.
+    /// The number of its key.
+    pub(super) name: Name,
+    /// A comma, the key as JSON, a colon.
     pub(super) prefix: Vec<u8>,
     /// Whether its key is in the selection more than once.
     pub(super) repeated: bool,
     /// The object types it applies to; `None` is all.
     types: Option<Arc<BTreeSet<String>>>,
-    /// All must hold.
-    conditions: Vec<Condition>,
+    /// Their positions in [`Projection::conditions`]; all must hold.
+    conditions: Vec<usize>,
     /// The field's type, without its innermost name.
     pub(super) wrapping: Wrapping,
     pub(super) kind: Kind,
@@ -90,8 +98,10 @@ pub(super) enum Kind {
 }
 
 impl Projection {
-    /// Compiles the projection of an operation as the client wrote it: valid, its fragments still in `document`.
+    /// Compiles the projection of an operation as the client wrote it: valid, its fragments still in `document`. Adds
+    /// its response keys to `names`.
     pub fn compile(
+        names: &mut Names,
         planner: &Planner,
         document: &query::Document<'static, String>,
         operation: &query::OperationDefinition<'static, String>,
@@ -105,11 +115,11 @@ impl Projection {
             }
         };
         let root_type = planner.supergraph.root_type_name(Some(&kind)).unwrap_or_default().to_owned();
-        let mut compiler = Compiler::new(planner, document);
+        let mut compiler = Compiler::new(names, planner, document);
         let mut root = Selection::default();
         compiler.collect(selections, &root_type, &Scope::default(), &mut root);
         let interfaces = planner.supergraph.interface_object_types_in_subgraphs.keys().cloned().collect();
-        Projection { root, root_type, interfaces }
+        Projection { root, root_type, interfaces, conditions: compiler.conditions, last_size: AtomicUsize::new(0) }
     }
 }
 
@@ -117,10 +127,12 @@ impl Projection {
 #[derive(Clone, Default)]
 struct Scope {
     types: Option<Arc<BTreeSet<String>>>,
-    conditions: Vec<Condition>,
+    conditions: Vec<usize>,
 }
 
 struct Compiler<'c> {
+    names: &'c mut Names,
+    conditions: Vec<Condition>,
     schema: &'c SupergraphState,
     consumer: &'c schema::Document<'static, String>,
     fragments: HashMap<&'c str, &'c query::FragmentDefinition<'static, String>>,
@@ -131,12 +143,14 @@ struct Compiler<'c> {
 }
 
 impl<'c> Compiler<'c> {
-    fn new(planner: &'c Planner, document: &'c query::Document<'static, String>) -> Self {
+    fn new(names: &'c mut Names, planner: &'c Planner, document: &'c query::Document<'static, String>) -> Self {
         let fragments = document.definitions.iter().filter_map(|definition| match definition {
             query::Definition::Fragment(fragment) => Some((fragment.name.as_str(), fragment)),
             query::Definition::Operation(_) => None,
         });
         Self {
+            names,
+            conditions: Vec::new(),
             schema: &planner.supergraph,
             consumer: &planner.consumer_schema.document,
             fragments: fragments.collect(),
@@ -156,19 +170,19 @@ impl<'c> Compiler<'c> {
         for selection in &selections.items {
             match selection {
                 query::Selection::Field(field) => {
-                    if let Some(scope) = scope.under(&field.directives) {
+                    if let Some(scope) = self.under(scope, &field.directives) {
                         self.field(field, parent, scope, into);
                     }
                 }
                 query::Selection::InlineFragment(fragment) => {
                     let on = fragment.type_condition.as_ref().map(|condition| condition.as_ref().as_str());
-                    if let Some(scope) = scope.under(&fragment.directives) {
+                    if let Some(scope) = self.under(scope, &fragment.directives) {
                         self.fragment(on, &fragment.selection_set, parent, scope, into);
                     }
                 }
                 query::Selection::FragmentSpread(spread) => {
                     let fragment = self.fragments.get(spread.fragment_name.as_str()).copied();
-                    if let (Some(fragment), Some(scope)) = (fragment, scope.under(&spread.directives)) {
+                    if let (Some(fragment), Some(scope)) = (fragment, self.under(scope, &spread.directives)) {
                         let on = fragment.type_condition.as_ref().as_str();
                         self.fragment(Some(on), &fragment.selection_set, parent, scope, into);
                     }
@@ -220,6 +234,7 @@ impl<'c> Compiler<'c> {
         let index = into.fields.iter().position(same).unwrap_or_else(|| {
             into.push(Field {
                 key: key.clone(),
+                name: self.names.intern(key),
                 prefix: prefix(given(key)),
                 repeated: false,
                 types,
@@ -232,6 +247,36 @@ impl<'c> Compiler<'c> {
         if !leaf {
             self.collect(&field.selection_set, &of, &Scope::default(), &mut into.fields[index].children);
         }
+    }
+
+    /// The scope inside something with these directives; `None` if it is never included.
+    fn under(&mut self, scope: &Scope, directives: &[query::Directive<'static, String>]) -> Option<Scope> {
+        let mut scope = scope.clone();
+        for directive in directives {
+            let is = match directive.name.as_str() {
+                "include" => true,
+                "skip" => false,
+                _ => continue,
+            };
+            match directive.arguments.iter().find_map(|(name, value)| (name == "if").then_some(value)) {
+                Some(query::Value::Boolean(value)) if *value != is => return None,
+                Some(query::Value::Variable(variable)) => {
+                    let condition = self.condition(Condition { variable: variable.clone(), is });
+                    if !scope.conditions.contains(&condition) {
+                        scope.conditions.push(condition);
+                    }
+                }
+                _ => {}
+            }
+        }
+        Some(scope)
+    }
+
+    fn condition(&mut self, condition: Condition) -> usize {
+        self.conditions.iter().position(|known| *known == condition).unwrap_or_else(|| {
+            self.conditions.push(condition);
+            self.conditions.len() - 1
+        })
     }
 
     fn kind(&mut self, name: &str) -> Kind {
@@ -297,31 +342,6 @@ fn wrapping(field: &SupergraphField) -> Wrapping {
     wrap(&field.field_type, true)
 }
 
-impl Scope {
-    /// The scope inside something with these directives; `None` if it is never included.
-    fn under(&self, directives: &[query::Directive<'static, String>]) -> Option<Scope> {
-        let mut scope = self.clone();
-        for directive in directives {
-            let is = match directive.name.as_str() {
-                "include" => true,
-                "skip" => false,
-                _ => continue,
-            };
-            match directive.arguments.iter().find_map(|(name, value)| (name == "if").then_some(value)) {
-                Some(query::Value::Boolean(value)) if *value != is => return None,
-                Some(query::Value::Variable(variable)) => {
-                    let condition = Condition { variable: variable.clone(), is };
-                    if !scope.conditions.contains(&condition) {
-                        scope.conditions.push(condition);
-                    }
-                }
-                _ => {}
-            }
-        }
-        Some(scope)
-    }
-}
-
 impl Wrapping {
     pub(super) fn is_nullable(&self) -> bool {
         match self {
@@ -331,7 +351,8 @@ impl Wrapping {
 }
 
 fn prefix(key: &str) -> Vec<u8> {
-    let mut prefix = Vec::with_capacity(key.len() + 3);
+    let mut prefix = Vec::with_capacity(key.len() + 4);
+    prefix.push(b',');
     write_plain(key, &mut prefix);
     prefix.push(b':');
     prefix
@@ -356,17 +377,18 @@ impl Selection {
 
 impl Field {
     /// Whether it is in the answer for an object of this type; a type that is not known fits unconditional fields only.
-    pub(super) fn applies(&self, typename: Option<&str>, variables: &Variables) -> bool {
+    /// `holds` says which of [`Projection::conditions`] do.
+    pub(super) fn applies(&self, typename: Option<&str>, holds: &[bool]) -> bool {
         let fits = match (&self.types, typename) {
             (None, _) => true,
             (Some(types), Some(name)) => types.contains(name),
             (Some(_), None) => false,
         };
-        fits && self.conditions.iter().all(|condition| condition.holds(variables))
+        fits && self.conditions.iter().all(|condition| holds[*condition])
     }
 
     /// Whether it applies wherever the other would.
-    fn covers(&self, types: Option<&BTreeSet<String>>, conditions: &[Condition]) -> bool {
+    fn covers(&self, types: Option<&BTreeSet<String>>, conditions: &[usize]) -> bool {
         let all_types = match (self.types.as_deref(), types) {
             (None, _) => true,
             (Some(mine), Some(others)) => mine.is_superset(others),

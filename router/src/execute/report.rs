@@ -1,25 +1,39 @@
 //! Tells the client what went wrong with a fetch: subgraphs' errors with the paths of the client's own answer.
 
-use super::asked::{Asked, Spot};
-use super::failure::{Failure, Failures, MOST, Place, Reported};
+use super::asked::Asked;
+use super::data::{Data, ObjectId, Value};
+use super::failure::{Failure, Failures, MOST, Place, Reported, misfit};
+use super::names::Names;
 use super::path::{Element, Path, to_json};
 use super::plan::{Entities, Fetch, Rename, Target};
 use super::projection::{Projection, Selection};
-use super::value::Value;
-use crate::error::GraphQLError;
+use crate::error::{Code, GraphQLError};
 use serde_json::Value as Json;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::ops::ControlFlow;
 
 /// What is needed to report on one fetch.
 pub(super) struct Report<'r, 'a> {
     pub(super) fetch: &'r Fetch,
     pub(super) asked: &'r [Asked],
     /// What is known so far.
-    pub(super) data: &'r Value<'a>,
+    pub(super) data: &'r Data<'a>,
+    pub(super) names: &'r Names,
     pub(super) projection: &'r Projection,
     pub(super) failures: &'r mut Failures,
 }
 
-impl Report<'_, '_> {
+/// Where an error of an answer belongs.
+enum Origin {
+    /// Nobody knows.
+    Unknown,
+    /// At this path of the client's answer.
+    Path(Vec<Json>),
+    /// At this path below every object that an entity belongs to: the entity's number, and whose of [`Report::asked`].
+    Entity(usize, usize, Vec<Json>),
+}
+
+impl<'a> Report<'_, 'a> {
     /// Reports the error of a fetch that brought nothing: once for each root field, or once for all entities.
     pub(super) fn failure(self, mut error: GraphQLError) {
         if let Target::Fields { at: None, keys, .. } = &self.fetch.target {
@@ -28,36 +42,41 @@ impl Report<'_, '_> {
             }
             return;
         }
-        error.path = self.first_spot().map(|path| visible(self.projection, path));
+        let first = (0..self.asked.len()).find_map(|of| {
+            let objects = self.asked[of].objects().map(|(object, _)| object).collect();
+            self.places(of, &objects, 1).pop()
+        });
+        error.path = first.map(|(_, path)| visible(self.projection, path));
         self.failures.push_from(self.fetch.index, Failure::of(error, places(self.fetch)));
     }
 
     /// Reports the errors that a subgraph gave along with `answer`.
-    pub(super) fn errors(mut self, errors: &[Reported], answer: &Value<'_>) {
+    pub(super) fn errors(mut self, errors: &[Reported], answer: Value<'a>) {
         let errors = &errors[..errors.len().min(MOST)];
-        for (nth, reported) in errors.iter().enumerate() {
-            let path = reported.path.as_deref().unwrap_or_default();
-            let paths = match &self.fetch.target {
-                _ if path.is_empty() => Vec::new(),
-                Target::Fields { at: None, renames, .. } => vec![rename(path, renames)],
-                Target::Fields { at: Some(at), renames, .. } => {
-                    let rest = rename(path, renames);
-                    let spots = self.asked.iter().flat_map(Asked::spots).take(MOST);
-                    spots.map(|spot| below(std::slice::from_ref(at), spot, self.data, &rest)).collect()
-                }
-                Target::Entities(all) => {
-                    let field = all.iter().zip(self.asked).find(|(entities, _)| path[0] == *entities.key);
-                    field.map_or_else(Vec::new, |(entities, asked)| match path.get(1).and_then(Json::as_u64) {
-                        Some(index) => self.entity(entities, asked, index as usize, &path[2..]),
-                        None => {
-                            let earlier = errors[..nth].iter().filter(|other| other.path == reported.path).count();
-                            let all = errors.iter().filter(|other| other.path == reported.path).count();
-                            self.some_entity(entities, asked, &path[1..], answer, earlier, all)
-                        }
-                    })
-                }
+        let origins: Vec<_> = (0..errors.len()).map(|nth| self.origin(errors, nth, answer)).collect();
+        let places = self.places_of(&origins);
+        for (reported, origin) in errors.iter().zip(origins) {
+            let paths = match origin {
+                Origin::Unknown => Vec::new(),
+                Origin::Path(path) => vec![path],
+                Origin::Entity(entity, of, rest) => places
+                    .get(&(entity, of))
+                    .into_iter()
+                    .flatten()
+                    .map(|path| [path.as_slice(), &rest].concat())
+                    .collect(),
             };
             self.add(reported.to_error(&self.fetch.service), paths);
+        }
+    }
+
+    /// Reports those of the entities found that are neither objects nor null.
+    pub(super) fn strangers(mut self, of: usize, found: &[Value<'a>]) {
+        let strange = found.iter().enumerate().filter(|(_, value)| !matches!(value, Value::Object(_) | Value::Null));
+        let origins: Vec<_> = strange.map(|(entity, _)| Origin::Entity(entity, of, Vec::new())).collect();
+        for path in self.places_of(&origins).into_values() {
+            let error = GraphQLError::new(Code::SubgraphError, misfit("an object was expected"));
+            self.add(error, path);
         }
     }
 
@@ -71,11 +90,25 @@ impl Report<'_, '_> {
         }
     }
 
-    /// The paths of an error in the entity at this index of the answer.
-    fn entity(&self, entities: &Entities, asked: &Asked, index: usize, rest: &[Json]) -> Vec<Vec<Json>> {
-        let rest = rename(rest, &entities.renames);
-        let spots = asked.spots().filter(|spot| spot.entity == index).take(MOST);
-        spots.map(|spot| below(&entities.at, spot, self.data, &rest)).collect()
+    fn origin(&self, errors: &[Reported], nth: usize, answer: Value<'a>) -> Origin {
+        let path = errors[nth].path.as_deref().unwrap_or_default();
+        let Some(key) = path.first() else { return Origin::Unknown };
+        match &self.fetch.target {
+            Target::Fields { at: None, renames, .. } => Origin::Path(rename(path, renames)),
+            Target::Fields { at: Some(_), renames, .. } => Origin::Entity(0, 0, rename(path, renames)),
+            Target::Entities(all) => {
+                let Some(of) = all.iter().position(|entities| *key == *entities.key) else { return Origin::Unknown };
+                match path.get(1).and_then(Json::as_u64) {
+                    Some(entity) => Origin::Entity(entity as usize, of, rename(&path[2..], &all[of].renames)),
+                    None => {
+                        let same = |errors: &[Reported]| {
+                            errors.iter().filter(|other| other.path.as_deref() == Some(path)).count()
+                        };
+                        self.some_entity(of, &all[of], &path[1..], answer, (same(&errors[..nth]), same(errors)))
+                    }
+                }
+            }
+        }
     }
 
     /// Some servers (async-graphql among them) leave the index out: `["_entities", "name"]`. If as many entities are
@@ -83,56 +116,91 @@ impl Report<'_, '_> {
     /// paths have in common.
     fn some_entity(
         &self,
-        entities: &Entities,
-        asked: &Asked,
-        rest: &[Json],
-        answer: &Value<'_>,
-        nth: usize,
         of: usize,
-    ) -> Vec<Vec<Json>> {
-        let answer = if let Value::Object(answer) = answer { answer.get(&entities.key) } else { None };
-        let is_null = |index: &usize| is_null(item(answer, *index), rest);
-        let nulls: Vec<_> = (0..asked.entities()).filter(is_null).collect();
-        if nulls.len() == of {
-            return self.entity(entities, asked, nulls[nth], rest);
+        entities: &Entities,
+        rest: &[Json],
+        answer: Value<'a>,
+        (nth, all): (usize, usize),
+    ) -> Origin {
+        let found = match answer {
+            Value::Object(answer) => self.data.get(answer, entities.name),
+            _ => None,
+        };
+        let nulls: Vec<_> = (0..self.asked[of].entities())
+            .filter(|index| self.is_null(found.and_then(|found| self.item(found, *index)), rest))
+            .collect();
+        if nulls.len() == all {
+            return Origin::Entity(nulls[nth], of, rename(rest, &entities.renames));
         }
-        let common = asked.spots().map(|spot| below(&entities.at, spot, self.data, &[])).reduce(|common, path| {
+        let objects = self.asked[of].objects().map(|(object, _)| object).collect();
+        let paths = self.places(of, &objects, MOST).into_iter().map(|(_, path)| path);
+        let common = paths.reduce(|common, path| {
             let shared = common.into_iter().zip(path).take_while(|(a, b)| a == b);
             shared.map(|(element, _)| element).collect()
         });
-        common.into_iter().collect()
+        common.map_or(Origin::Unknown, Origin::Path)
     }
 
-    /// The path of the first spot that something was asked for.
-    fn first_spot(&self) -> Option<Vec<Json>> {
-        let paths: Vec<&[Path]> = match &self.fetch.target {
-            Target::Fields { at, .. } => at.iter().map(std::slice::from_ref).collect(),
-            Target::Entities(all) => all.iter().map(|entities| entities.at.as_slice()).collect(),
-        };
-        paths
-            .iter()
-            .zip(self.asked)
-            .find_map(|(paths, asked)| Some(below(paths, asked.spots().next()?, self.data, &[])))
-    }
-}
-
-fn item<'v, 'a>(list: Option<&'v Value<'a>>, index: usize) -> Option<&'v Value<'a>> {
-    match list {
-        Some(Value::List(items)) => items.get(index),
-        _ => None,
-    }
-}
-
-/// Whether there is nothing at this path of a value.
-fn is_null(mut value: Option<&Value<'_>>, path: &[Json]) -> bool {
-    for element in path {
-        value = match (value, element.as_str(), element.as_u64()) {
-            (Some(Value::Object(object)), Some(key), _) => object.get(key),
-            (list, _, Some(index)) => item(list, index as usize),
+    fn item(&self, value: Value<'a>, index: usize) -> Option<Value<'a>> {
+        match value {
+            Value::List(list) => self.data.items(list).get(index).copied(),
             _ => None,
-        };
+        }
     }
-    matches!(value, None | Some(Value::Null))
+
+    /// Whether there is nothing at this path of a value.
+    fn is_null(&self, mut value: Option<Value<'a>>, path: &[Json]) -> bool {
+        for element in path {
+            value = match (value, element.as_str(), element.as_u64()) {
+                (Some(Value::Object(object)), Some(key), _) => {
+                    self.names.get(key).and_then(|name| self.data.get(object, name))
+                }
+                (Some(list), _, Some(index)) => self.item(list, index as usize),
+                _ => None,
+            };
+        }
+        matches!(value, None | Some(Value::Null))
+    }
+
+    /// The paths of the objects that these entities belong to.
+    fn places_of(&self, origins: &[Origin]) -> BTreeMap<(usize, usize), Vec<Vec<Json>>> {
+        let mut paths: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        for (of, asked) in self.asked.iter().enumerate() {
+            let wanted: HashSet<_> = origins
+                .iter()
+                .filter_map(|origin| match origin {
+                    Origin::Entity(entity, whose, _) if *whose == of => Some(*entity),
+                    _ => None,
+                })
+                .collect();
+            if wanted.is_empty() {
+                continue;
+            }
+            let entities: HashMap<_, _> = asked.objects().filter(|(_, entity)| wanted.contains(entity)).collect();
+            for (object, path) in self.places(of, &entities.keys().copied().collect(), MOST) {
+                paths.entry((entities[&object], of)).or_default().push(path);
+            }
+        }
+        paths
+    }
+
+    /// The places of these objects, at most so many.
+    fn places(&self, of: usize, objects: &HashSet<ObjectId>, most: usize) -> Vec<(ObjectId, Vec<Json>)> {
+        let paths: &[Path] = match &self.fetch.target {
+            Target::Fields { at, .. } => at.as_slice(),
+            Target::Entities(all) => all.get(of).map_or(&[], |entities| &entities.at),
+        };
+        let mut places = Vec::new();
+        let _ = paths.iter().try_for_each(|path| {
+            path.places(self.data, &mut |path, object| {
+                if objects.contains(&object) {
+                    places.push((object, to_json(path)));
+                }
+                if places.len() < most { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+            })
+        });
+        places
+    }
 }
 
 /// Gives a path of an answer the client's names.
@@ -148,13 +216,6 @@ fn rename(path: &[Json], renames: &[Rename]) -> Vec<Json> {
         }
     }
     renamed
-}
-
-/// The path of something below a spot.
-fn below(paths: &[Path], spot: Spot<'_>, data: &Value<'_>, rest: &[Json]) -> Vec<Json> {
-    let mut path = to_json(&paths[spot.path].elements(data, spot.indices));
-    path.extend_from_slice(rest);
-    path
 }
 
 /// Everywhere that a fetch has something to give.

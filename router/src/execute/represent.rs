@@ -1,7 +1,9 @@
 //! What a subgraph is told of an entity so that it can resolve it: its key and the fields that `@requires` names.
 
+use super::data::{Data, ObjectId, Value};
+use super::names::{Name, Names, TYPENAME};
 use super::plan::Types;
-use super::value::{self, Object, TYPENAME, Value, write_plain};
+use super::write::write_plain;
 use hive_router_query_planner::ast::selection_item::SelectionItem;
 use hive_router_query_planner::ast::selection_set::SelectionSet;
 use hive_router_query_planner::planner::plan_nodes::{FetchNodePathSegment, FetchRewrite};
@@ -20,7 +22,7 @@ enum Item {
     Typename,
     Field {
         /// Its name in the data.
-        name: String,
+        name: Name,
         /// Its key in the representation, as JSON with the colon.
         key: Vec<u8>,
         /// Whether null is a value it may have.
@@ -39,6 +41,7 @@ impl Representation {
         requires: &SelectionSet,
         rewrites: Option<&[FetchRewrite]>,
         schema: &SupergraphState,
+        names: &mut Names,
     ) -> Self {
         let called = rewrites.unwrap_or_default().iter().filter_map(|rewrite| match rewrite {
             FetchRewrite::ValueSetter(setter) => match setter.path.as_slice() {
@@ -49,17 +52,18 @@ impl Representation {
             },
             FetchRewrite::KeyRenamer(_) => None,
         });
-        Self { items: items(requires, None, schema), called: called.collect() }
+        Self { items: items(requires, None, schema, names), called: called.collect() }
     }
 
     /// Appends the representation of an object. Writes nothing and gives false if the object cannot be resolved: its
     /// type does not fit, or something needed is missing (because it could not be fetched, or is null but must not be).
-    pub(super) fn write(&self, object: &Object<'_>, out: &mut Vec<u8>) -> bool {
+    pub(super) fn write(&self, data: &Data<'_>, object: ObjectId, out: &mut Vec<u8>) -> bool {
         let start = out.len();
-        let called = object.typename().and_then(|name| {
+        let typename = if self.called.is_empty() { None } else { data.typename(object) };
+        let called = typename.and_then(|name| {
             self.called.iter().find_map(|(types, called)| types.contains(name).then_some(called.as_str()))
         });
-        let mut writer = Writer { out, fields: 0, known: 0 };
+        let mut writer = Writer { data, out, fields: 0, known: 0 };
         let written = writer.object(object, &self.items, called);
         let known = writer.known;
         if written.is_err() || known == 0 {
@@ -71,7 +75,7 @@ impl Representation {
 }
 
 /// `parent` is the type that the fields belong to.
-fn items(selections: &SelectionSet, parent: Option<&str>, schema: &SupergraphState) -> Vec<Item> {
+fn items(selections: &SelectionSet, parent: Option<&str>, schema: &SupergraphState, names: &mut Names) -> Vec<Item> {
     let items = selections.items.iter().filter_map(|selection| match selection {
         SelectionItem::Field(field) if field.name == TYPENAME => Some(Item::Typename),
         SelectionItem::Field(field) => {
@@ -86,22 +90,23 @@ fn items(selections: &SelectionSet, parent: Option<&str>, schema: &SupergraphSta
             });
             let of = definition.map(|definition| definition.field_type.inner_type());
             Some(Item::Field {
-                name: field.name.clone(),
+                name: names.intern(&field.name),
                 key,
                 nullable: definition.is_some_and(|definition| !matches!(definition.field_type, TypeNode::NonNull(_))),
-                items: self::items(&field.selections, of, schema),
+                items: self::items(&field.selections, of, schema, names),
             })
         }
         SelectionItem::InlineFragment(fragment) => {
             let types = Types::of(std::iter::once(&fragment.type_condition), schema);
-            Some(Item::On(types, self::items(&fragment.selections, Some(&fragment.type_condition), schema)))
+            Some(Item::On(types, self::items(&fragment.selections, Some(&fragment.type_condition), schema, names)))
         }
         SelectionItem::FragmentSpread(_) => None,
     });
     items.collect()
 }
 
-struct Writer<'o> {
+struct Writer<'o, 'a> {
+    data: &'o Data<'a>,
     out: &'o mut Vec<u8>,
     /// Fields written of the object at hand.
     fields: usize,
@@ -109,8 +114,8 @@ struct Writer<'o> {
     known: usize,
 }
 
-impl Writer<'_> {
-    fn object(&mut self, object: &Object<'_>, items: &[Item], called: Option<&str>) -> Result<(), Unknown> {
+impl Writer<'_, '_> {
+    fn object(&mut self, object: ObjectId, items: &[Item], called: Option<&str>) -> Result<(), Unknown> {
         self.out.push(b'{');
         let outer = std::mem::replace(&mut self.fields, 0);
         let written = self.items(object, items, called, &mut Vec::new());
@@ -122,7 +127,7 @@ impl Writer<'_> {
     /// A name may be needed by more than one fragment; it is written once.
     fn items<'i>(
         &mut self,
-        object: &Object<'_>,
+        object: ObjectId,
         items: &'i [Item],
         called: Option<&str>,
         written: &mut Vec<&'i [u8]>,
@@ -131,7 +136,7 @@ impl Writer<'_> {
             match item {
                 Item::Typename => {
                     let key = b"\"__typename\":".as_slice();
-                    let name = called.or(object.typename()).ok_or(Unknown)?;
+                    let name = called.or_else(|| self.data.typename(object)).ok_or(Unknown)?;
                     if !written.contains(&key) {
                         written.push(key);
                         self.key(key);
@@ -140,7 +145,7 @@ impl Writer<'_> {
                 }
                 Item::Field { key, .. } if written.contains(&key.as_slice()) => {}
                 Item::Field { name, key, nullable, items } => {
-                    let value = object.own(name).ok_or(Unknown)?;
+                    let value = self.data.get(object, *name).ok_or(Unknown)?;
                     if matches!(value, Value::Null) && !nullable {
                         return Err(Unknown);
                     }
@@ -149,7 +154,7 @@ impl Writer<'_> {
                     self.value(value, items)?;
                 }
                 Item::On(types, items) => {
-                    if object.typename().is_none_or(|name| types.contains(name)) {
+                    if types.allow(self.data, object) {
                         self.items(object, items, called, written)?;
                     }
                 }
@@ -166,29 +171,27 @@ impl Writer<'_> {
         self.out.extend_from_slice(key);
     }
 
-    fn value(&mut self, value: &Value<'_>, items: &[Item]) -> Result<(), Unknown> {
+    fn value(&mut self, value: Value<'_>, items: &[Item]) -> Result<(), Unknown> {
         match value {
-            Value::Object(object) if !items.is_empty() => self.object(object, items, None),
-            Value::List(list) if !items.is_empty() => {
+            Value::Object(object) => self.object(object, items, None)?,
+            Value::List(list) => {
+                // A list of scalars is known even if it is empty.
+                self.known += usize::from(items.is_empty());
                 self.out.push(b'[');
-                for (index, item) in list.iter().enumerate() {
+                for (index, item) in self.data.items(list).iter().enumerate() {
                     if index > 0 {
                         self.out.push(b',');
                     }
-                    self.value(item, items)?;
+                    self.value(*item, items)?;
                 }
                 self.out.push(b']');
-                Ok(())
             }
-            Value::Null => {
-                self.out.extend_from_slice(b"null");
-                Ok(())
-            }
-            _ => {
+            Value::Null => self.out.extend_from_slice(b"null"),
+            Value::Scalar(json) => {
                 self.known += 1;
-                value::write(value, self.out);
-                Ok(())
+                self.out.extend_from_slice(json.as_bytes());
             }
         }
+        Ok(())
     }
 }

@@ -1,12 +1,16 @@
-//! A subgraph's answer, parsed once.
+//! A subgraph's answer, read once: straight into the arena of the response data, by the shape that the fetch asked for.
+//! What it did not ask for is left out.
 
+use super::data::{Data, Field, Value};
 use super::failure::Reported;
-use super::value::{Key, Shape, Value};
-use hive_router_query_planner::planner::plan_nodes::CustomScalarPaths;
-use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
-use std::fmt;
+use super::shape::{Form, Shape};
+use sonic_rs::Read;
+use sonic_rs::parser::Parser;
 
-/// A GraphQL answer (GraphQL spec, "Response Format"), borrowed from its bytes.
+/// How deep an answer may be nested.
+const MAX_DEPTH: usize = 255;
+
+/// A GraphQL answer (GraphQL spec, "Response Format").
 #[derive(Debug)]
 pub(super) struct Response<'a> {
     /// Null when absent.
@@ -14,65 +18,258 @@ pub(super) struct Response<'a> {
     pub(super) errors: Vec<Reported>,
 }
 
-/// Reads an answer. Anything but an object with `data` or `errors` is refused.
-pub(super) fn parse<'a>(
-    bytes: &'a [u8],
-    custom_scalars: Option<&CustomScalarPaths>,
-) -> Result<Response<'a>, sonic_rs::Error> {
-    // The deserializer trusts its input to be UTF-8.
-    let text = std::str::from_utf8(bytes).map_err(serde::de::Error::custom)?;
-    let mut deserializer = sonic_rs::Deserializer::from_str(text);
-    let response = Seed(Shape(custom_scalars)).deserialize(&mut deserializer)?;
-    deserializer.end()?;
-    Ok(response)
+/// Why an answer cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Malformed {
+    #[error(transparent)]
+    Utf8(#[from] std::str::Utf8Error),
+    #[error(transparent)]
+    Json(#[from] sonic_rs::Error),
+    #[error("it ends too soon")]
+    Cut,
+    #[error("unexpected {0:?} at byte {1}")]
+    Unexpected(char, usize),
+    #[error("it is nested too deeply")]
+    TooDeep,
+    #[error("neither data nor errors")]
+    Empty,
 }
 
-struct Seed<'p>(Shape<'p>);
-
-impl<'de> DeserializeSeed<'de> for Seed<'_> {
-    type Value = Response<'de>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Response<'de>, D::Error> {
-        deserializer.deserialize_map(self)
-    }
+/// Reads an answer. Anything but an object with `data` or `errors` is refused; what was added of it to `data` is then
+/// not to be reached from anywhere.
+pub(super) fn parse<'a>(bytes: &'a [u8], shape: &Shape, data: &mut Data<'a>) -> Result<Response<'a>, Malformed> {
+    let text = std::str::from_utf8(bytes)?;
+    // Half a surrogate pair is JSON, too, and passes as it came.
+    let parser = Parser::new(Read::from(text)).utf8_lossy();
+    let mut reader =
+        Reader { text, parser, data, fields: Vec::new(), items: Vec::new(), unescaped: Vec::new(), depth: 0 };
+    reader.response(shape)
 }
 
-impl<'de> Visitor<'de> for Seed<'_> {
-    type Value = Response<'de>;
+struct Reader<'a, 'd> {
+    text: &'a str,
+    /// Finds the tokens.
+    parser: Parser<Read<'a>>,
+    data: &'d mut Data<'a>,
+    /// The fields of the objects that are not complete yet.
+    fields: Vec<Field<'a>>,
+    /// The items of the lists that are not complete yet.
+    items: Vec<Value<'a>>,
+    /// The last string that held escapes, without them.
+    unescaped: Vec<u8>,
+    depth: usize,
+}
 
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("a GraphQL response")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Response<'de>, A::Error> {
+impl<'a> Reader<'a, '_> {
+    fn response(&mut self, shape: &Shape) -> Result<Response<'a>, Malformed> {
         let (mut data, mut errors) = (None, None);
-        while let Some(Key(key)) = entries.next_key()? {
-            match &*key {
-                "data" => data = Some(entries.next_value_seed(self.0)?),
-                "errors" => errors = entries.next_value::<Option<Vec<Reported>>>()?,
-                _ => drop(entries.next_value::<IgnoredAny>()?),
+        let first = self.token()?;
+        self.expect(first, b'{')?;
+        let mut next = self.token()?;
+        while next != b'}' {
+            self.expect(next, b'"')?;
+            let key = self.parser.parse_str(&mut self.unescaped)?;
+            let (is_data, is_errors) = (&*key == "data", &*key == "errors");
+            let first = self.after_colon()?;
+            if is_data {
+                data = Some(self.composite(first, shape)?);
+            } else {
+                let json = self.any(first)?;
+                if is_errors {
+                    errors = sonic_rs::from_str::<Option<Vec<Reported>>>(json)?;
+                }
             }
+            next = self.next_or(b'}')?;
+        }
+        if self.parser.skip_space().is_some() {
+            return Err(self.unexpected());
         }
         if data.is_none() && errors.is_none() {
-            return Err(serde::de::Error::custom("neither data nor errors"));
+            return Err(Malformed::Empty);
         }
         Ok(Response { data: data.unwrap_or(Value::Null), errors: errors.unwrap_or_default() })
+    }
+
+    /// A value whose objects have this shape.
+    fn composite(&mut self, first: u8, shape: &Shape) -> Result<Value<'a>, Malformed> {
+        match first {
+            b'{' => self.object(shape),
+            b'[' => self.list(|reader, first| reader.composite(first, shape)),
+            _ => self.scalar(first),
+        }
+    }
+
+    /// A value that should hold no objects.
+    fn leaf(&mut self, first: u8) -> Result<Value<'a>, Malformed> {
+        match first {
+            b'{' => self.any(first).map(Value::Scalar),
+            b'[' => self.list(Self::leaf),
+            _ => self.scalar(first),
+        }
+    }
+
+    fn object(&mut self, shape: &Shape) -> Result<Value<'a>, Malformed> {
+        self.enter()?;
+        let (start, mut expected) = (self.fields.len(), 0);
+        let mut next = self.token()?;
+        while next != b'}' {
+            self.expect(next, b'"')?;
+            let key = self.parser.parse_str(&mut self.unescaped)?;
+            let field = shape.find(&key, &mut expected);
+            let first = self.after_colon()?;
+            match field {
+                Some(field) => {
+                    let value = match &field.form {
+                        Form::Leaf => self.leaf(first)?,
+                        Form::Object(shape) => self.composite(first, shape)?,
+                        Form::Any if first == b'n' => self.scalar(first)?,
+                        Form::Any => Value::Scalar(self.any(first)?),
+                    };
+                    self.fields.push(Field { name: field.name, value });
+                }
+                None => drop(self.any(first)?),
+            }
+            next = self.next_or(b'}')?;
+        }
+        self.depth -= 1;
+        Ok(Value::Object(self.data.add_object(self.fields.drain(start..))))
+    }
+
+    fn list(&mut self, item: impl Fn(&mut Self, u8) -> Result<Value<'a>, Malformed>) -> Result<Value<'a>, Malformed> {
+        self.enter()?;
+        let start = self.items.len();
+        let mut next = self.token()?;
+        while next != b']' {
+            let value = item(self, next)?;
+            self.items.push(value);
+            next = self.next_or(b']')?;
+        }
+        self.depth -= 1;
+        Ok(Value::List(self.data.add_list(self.items.drain(start..))))
+    }
+
+    fn scalar(&mut self, first: u8) -> Result<Value<'a>, Malformed> {
+        let start = self.parser.offset() - 1;
+        match first {
+            b'"' => drop(self.parser.parse_str(&mut self.unescaped)?),
+            b'-' | b'0'..=b'9' => drop(self.parser.skip_number(first)?),
+            b't' => self.parser.parse_literal("rue")?,
+            b'f' => self.parser.parse_literal("alse")?,
+            b'n' => {
+                self.parser.parse_literal("ull")?;
+                return Ok(Value::Null);
+            }
+            _ => return Err(self.unexpected()),
+        }
+        Ok(Value::Scalar(&self.text[start..self.parser.offset()]))
+    }
+
+    /// The text of any value.
+    fn any(&mut self, first: u8) -> Result<&'a str, Malformed> {
+        let start = self.parser.offset() - 1;
+        match first {
+            b'{' => {
+                self.enter()?;
+                let mut next = self.token()?;
+                while next != b'}' {
+                    self.expect(next, b'"')?;
+                    self.parser.parse_str(&mut self.unescaped)?;
+                    let first = self.after_colon()?;
+                    self.any(first)?;
+                    next = self.next_or(b'}')?;
+                }
+                self.depth -= 1;
+            }
+            b'[' => {
+                self.enter()?;
+                let mut next = self.token()?;
+                while next != b']' {
+                    self.any(next)?;
+                    next = self.next_or(b']')?;
+                }
+                self.depth -= 1;
+            }
+            _ => drop(self.scalar(first)?),
+        }
+        Ok(&self.text[start..self.parser.offset()])
+    }
+
+    fn enter(&mut self) -> Result<(), Malformed> {
+        self.depth += 1;
+        if self.depth > MAX_DEPTH { Err(Malformed::TooDeep) } else { Ok(()) }
+    }
+
+    /// The first byte of the next token.
+    fn token(&mut self) -> Result<u8, Malformed> {
+        self.parser.skip_space().ok_or(Malformed::Cut)
+    }
+
+    /// The first byte of the value after a colon.
+    fn after_colon(&mut self) -> Result<u8, Malformed> {
+        let colon = self.token()?;
+        self.expect(colon, b':')?;
+        self.token()
+    }
+
+    /// What follows a comma; or the end, which a comma must not precede.
+    fn next_or(&mut self, end: u8) -> Result<u8, Malformed> {
+        match self.token()? {
+            b',' => match self.token()? {
+                next if next == end => Err(self.unexpected()),
+                next => Ok(next),
+            },
+            next if next == end => Ok(end),
+            _ => Err(self.unexpected()),
+        }
+    }
+
+    fn expect(&self, found: u8, expected: u8) -> Result<(), Malformed> {
+        if found == expected { Ok(()) } else { Err(self.unexpected()) }
+    }
+
+    #[cold]
+    fn unexpected(&self) -> Malformed {
+        let at = self.parser.offset() - 1;
+        let found = self.text.get(at..).and_then(|text| text.chars().next());
+        Malformed::Unexpected(found.unwrap_or(char::REPLACEMENT_CHARACTER), at)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::names::Names;
     use super::*;
+    use graphql_tools::static_graphql::query::Definition;
+    use hive_router_query_planner::planner::plan_nodes::CustomScalarPaths;
+    use hive_router_query_planner::utils::parsing::parse_operation;
+
+    fn shape(query: &str, names: &mut Names) -> Shape {
+        let mut custom = CustomScalarPaths::default();
+        custom.insert_path(["any"]);
+        let document = parse_operation(query);
+        let Some(Definition::Operation(operation)) = document.definitions.into_iter().next() else { panic!("one") };
+        Shape::compile(&operation.selection_set().clone().into(), &[], Some(&custom), names)
+    }
 
     #[test]
     fn only_whole_answers_are_read() {
-        let mut custom = CustomScalarPaths::default();
-        custom.insert_path(["x"]);
+        let shape = shape("{ any x }", &mut Names::default());
+        let deep = format!(r#"{{"data":{{"any":{}1{}}}}}"#, "[".repeat(300), "]".repeat(300));
         for (bytes, good) in [
-            (&br#"{"data":{"x":{"a":[1.00]}},"extensions":{}}"#[..], true),
-            (br#"{"errors":[{"message":"no","path":["x",0]}],"data":null}"#, true),
+            (&br#"{"data":{"any":{"a":[1.00]}},"extensions":{}}"#[..], true),
+            (br#" { "errors" : [{"message":"no","path":["x",0]}] , "data" : null } "#, true),
+            (br#"{"data":{"x":[],"any":{},"y":[{"z":{}},"\ud83d"]}}"#, true),
             (br#"{"data":{"x":{a:1}}}"#, false),
             (br#"{"data":{"x":[1,]}}"#, false),
+            (br#"{"data":{"x":1,}}"#, false),
+            (br#"{"data":{"x":[1 2]}}"#, false),
+            (br#"{"data":{"x":[,1]}}"#, false),
+            (br#"{"data":{"x" 1}}"#, false),
+            (br#"{"data":{"x":01}}"#, false),
+            (br#"{"data":{"x":tru}}"#, false),
+            (br#"{"data":{"x":"\u12"}}"#, false),
+            (br#"{"data":{"any":"\u12zz"}}"#, false),
+            (br#"{"data":{"y":[}}}"#, false),
             (b"{\"data\":{\"x\":\"\xff\"}}", false),
             (b"{\"data\":{\"x\":\"\n\"}}", false),
             (br#"{"data":{"x":1}"#, false),
@@ -80,9 +277,28 @@ mod tests {
             (br#"{"extensions":{}}"#, false),
             (br#"{"errors":{}}"#, false),
             (b"null", false),
+            (b"", false),
+            (deep.as_bytes(), false),
         ] {
-            let read = parse(bytes, Some(&custom));
+            let read = parse(bytes, &shape, &mut Data::default());
             assert_eq!(read.is_ok(), good, "{:?} {read:?}", String::from_utf8_lossy(bytes));
         }
+    }
+
+    #[test]
+    fn values_keep_their_text() {
+        let mut names = Names::default();
+        let shape = shape("{ any x y { x } }", &mut names);
+        let mut data = Data::default();
+        let json =
+            r#"{"data":{"z":[{}],"y":[{"x":"a\u00e9\"","w":1},null],"x":1.00,"any":{"a" : 12345678901234567890123}}}"#;
+        let Value::Object(root) = parse(json.as_bytes(), &shape, &mut data).unwrap().data else { panic!("an object") };
+        let [x, y, any] = ["x", "y", "any"].map(|key| names.get(key).unwrap());
+        assert_eq!(data.get(root, x), Some(Value::Scalar("1.00")));
+        assert_eq!(data.get(root, any), Some(Value::Scalar(r#"{"a" : 12345678901234567890123}"#)));
+        let Some(Value::List(list)) = data.get(root, y) else { panic!("a list") };
+        let &[Value::Object(item), Value::Null] = data.items(list) else { panic!("two items") };
+        assert_eq!(data.get(item, x), Some(Value::Scalar(r#""a\u00e9\"""#)));
+        assert_eq!(names.get("z"), None);
     }
 }

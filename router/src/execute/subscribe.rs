@@ -1,9 +1,8 @@
 //! Subscriptions: each event of the upstream stream is completed by the rest of the plan, and projected.
 
 use super::failure::unavailable;
-use super::fetch::{Execution, Received};
+use super::fetch::{Body, Execution, Received};
 use super::plan::Plan;
-use super::value::write_plain;
 use super::{Answer, project};
 use crate::error::{Code, GraphQLError};
 use crate::operation::{Operation, Variables};
@@ -59,19 +58,10 @@ async fn open(
     let Some(fetch) = &plan.subscription else {
         return Err(GraphQLError::new(Code::Internal, "The operation is not a subscription."));
     };
-    let mut body = fetch.prefix.clone();
-    let given = fetch.variables.iter().filter_map(|name| Some((name, subscription.variables.get(name)?)));
-    for (index, (name, value)) in given.enumerate() {
-        if index > 0 {
-            body.push(b',');
-        }
-        write_plain(name, &mut body);
-        body.push(b':');
-        write_plain(value, &mut body);
-    }
-    body.extend_from_slice(b"}}");
+    let mut body = Body::new(fetch, 0);
+    body.variables(fetch, &subscription.variables);
     let stream = match subscription.supergraph.subgraphs.get(&fetch.service) {
-        Some(subgraph) => subgraph.stream(body.into(), &subscription.context.forward, deadline).await,
+        Some(subgraph) => subgraph.stream(body.finish(), &subscription.context.forward, deadline).await,
         None => Err(FetchError::Unavailable("it is not known".into())),
     };
     stream.map_err(|error| unavailable(&fetch.service, &error))

@@ -1,28 +1,37 @@
 //! Writes the client's JSON in one pass, with null propagation (GraphQL spec, "Handling Field Errors"): what was
-//! written of an object that turns out to be null is cut off again.
+//! written of an object that turns out to be null is cut off again. What stands in many places of the data is written
+//! out once, and copied after that.
 
-use super::failure::{Failure, Failures};
+use super::data::{Data, List, ObjectId, Value};
+use super::failure::{Failure, Failures, misfit};
 use super::path::Element;
 use super::projection::{Field, Kind, Selection, Wrapping};
-use super::value::{self, Object, Value, write_plain};
 use crate::error::{Code, GraphQLError};
-use crate::operation::Variables;
+use crate::operation::Denied;
+use hashbrown::HashMap;
 use serde_json::value::RawValue;
-use std::collections::{BTreeSet, HashSet};
+use std::collections::HashSet;
+use std::ops::Range;
 
-pub(super) struct Writer<'w> {
+pub(super) struct Writer<'w, 'a> {
     pub(super) out: Vec<u8>,
-    pub(super) variables: &'w Variables,
+    pub(super) data: &'w Data<'a>,
+    /// Which conditions of the projection hold.
+    pub(super) holds: Vec<bool>,
     pub(super) failures: &'w mut Failures,
     /// Names that tell nothing of an object's type.
     pub(super) interfaces: &'w HashSet<String>,
-    /// The fields that the caller may not see, by their keys from the root. They are null even where the data holds
-    /// them, because another field needed them.
-    pub(super) denied: Vec<(Vec<String>, &'w BTreeSet<String>)>,
+    /// The fields that the caller may not see. They are null even where the data holds them, because another field
+    /// needed them.
+    pub(super) denied: Vec<&'w Denied>,
     /// The answers to `__schema` and `__type`.
     pub(super) introspection: &'w [(String, Box<RawValue>)],
     /// Where the value at hand is.
-    pub(super) path: Vec<Element<'w>>,
+    path: Vec<Element<'w>>,
+    /// Where shared values were written for a field.
+    written: HashMap<(Value<'a>, usize), Range<usize>>,
+    /// How many nulls there were that needed an explanation, which depends on where they are.
+    explained: usize,
 }
 
 /// The value must not be null, but is: nothing was written of it.
@@ -30,19 +39,30 @@ pub(super) struct Nulled;
 
 type Written = Result<(), Nulled>;
 
-impl<'w> Writer<'w> {
+impl<'w, 'a> Writer<'w, 'a> {
+    /// A writer of this data that has written nothing yet.
+    pub(super) fn new(data: &'w Data<'a>, failures: &'w mut Failures, interfaces: &'w HashSet<String>) -> Self {
+        Self {
+            out: Vec::new(),
+            data,
+            holds: Vec::new(),
+            failures,
+            interfaces,
+            denied: Vec::new(),
+            introspection: &[],
+            path: Vec::new(),
+            written: HashMap::new(),
+            explained: 0,
+        }
+    }
+
     /// Writes an object with the fields of these selections.
-    pub(super) fn object(
-        &mut self,
-        object: &Object<'_>,
-        selections: &[&'w Selection],
-        typename: Option<&str>,
-    ) -> Written {
+    pub(super) fn object(&mut self, object: ObjectId, selections: &[&'w Selection], typename: Option<&str>) -> Written {
         let start = self.out.len();
         self.out.push(b'{');
         for (nth, selection) in selections.iter().enumerate() {
             for (index, field) in selection.fields.iter().enumerate() {
-                if !field.applies(typename, self.variables) {
+                if !field.applies(typename, &self.holds) {
                     continue;
                 }
                 // Almost always a key is there once.
@@ -55,7 +75,7 @@ impl<'w> Writer<'w> {
                     }
                 };
                 if written.is_err() {
-                    self.out.truncate(start);
+                    self.cut(start);
                     return Err(Nulled);
                 }
             }
@@ -77,7 +97,7 @@ impl<'w> Writer<'w> {
         let mut same = selections
             .iter()
             .flat_map(|selection| &selection.fields)
-            .filter(|other| other.key == field.key && other.applies(typename, self.variables))
+            .filter(|other| other.name == field.name && other.applies(typename, &self.holds))
             .peekable();
         let first = same.peek().is_some_and(|first| std::ptr::eq(*first, field));
         first.then(|| same.map(|other| &other.children).collect())
@@ -85,52 +105,87 @@ impl<'w> Writer<'w> {
 
     fn field(
         &mut self,
-        object: &Object<'_>,
+        object: ObjectId,
         field: &'w Field,
         children: &[&'w Selection],
         typename: Option<&str>,
     ) -> Written {
-        if self.out.last() != Some(&b'{') {
-            self.out.push(b',');
-        }
-        self.out.extend_from_slice(&field.prefix);
-        self.path.push(Element::Key(&field.key));
-        let written = match (&field.kind, typename) {
-            (Kind::Typename, Some(name)) => {
-                write_plain(name, &mut self.out);
-                Ok(())
+        // The comma before the first field is left out.
+        let prefix = if self.out.last() == Some(&b'{') { &field.prefix[1..] } else { &field.prefix };
+        self.out.extend_from_slice(prefix);
+        match &field.kind {
+            Kind::Typename => {
+                if let Some(name) = typename {
+                    write_plain(name, &mut self.out);
+                    return Ok(());
+                }
+                self.at(field, |writer| writer.null(false))
             }
-            (Kind::Typename, None) => self.null(false),
-            (Kind::Introspection, _) => {
+            Kind::Introspection => {
                 let answer = self.introspection.iter().find_map(|(key, answer)| (*key == field.key).then_some(answer));
                 self.out.extend_from_slice(answer.map_or("null", |answer| answer.get()).as_bytes());
                 Ok(())
             }
-            _ if self.is_denied(typename) => self.null(field.wrapping.is_nullable()),
-            (kind, _) => {
-                let value = object.get(&field.key).unwrap_or(&Value::Null);
-                self.value(value, &field.wrapping, kind, children)
+            kind => {
+                if !self.denied.is_empty()
+                    && let Some(denied) = self.denied(field, typename)
+                {
+                    return self.at(field, |writer| writer.deny(denied, field.wrapping.is_nullable()));
+                }
+                match (self.data.get_shared(object, field.name), &field.wrapping) {
+                    (Some((Value::Scalar(json), _)), Wrapping::Named { .. }) if is_leaf(kind, json) => self.leaf(json),
+                    (None | Some((Value::Null, _)), wrapping) => {
+                        self.at(field, |writer| writer.null(wrapping.is_nullable()))
+                    }
+                    (Some((value, shared)), wrapping) => self.at(field, |writer| match children {
+                        [_] if shared => writer.again(value, field, children),
+                        _ => writer.value(value, wrapping, kind, children),
+                    }),
+                }
             }
-        };
+        }
+    }
+
+    /// Writes something at the place of a field.
+    fn at(&mut self, field: &'w Field, write: impl FnOnce(&mut Self) -> Written) -> Written {
+        self.path.push(Element::Key(&field.key));
+        let written = write(self);
         self.path.pop();
         written
     }
 
-    fn value(&mut self, value: &Value<'_>, wrapping: &Wrapping, kind: &Kind, children: &[&'w Selection]) -> Written {
+    /// Writes a value that is in more than one place, or copies what was written of it before for the same field.
+    fn again(&mut self, value: Value<'a>, field: &'w Field, children: &[&'w Selection]) -> Written {
+        let key = (value, std::ptr::from_ref(field).addr());
+        if let Some(range) = self.written.get(&key) {
+            self.out.extend_from_within(range.clone());
+            return Ok(());
+        }
+        let (start, explained) = (self.out.len(), self.explained);
+        self.value(value, &field.wrapping, &field.kind, children)?;
+        if self.explained == explained {
+            self.written.insert(key, start..self.out.len());
+        }
+        Ok(())
+    }
+
+    fn value(&mut self, value: Value<'a>, wrapping: &Wrapping, kind: &Kind, children: &[&'w Selection]) -> Written {
         match (wrapping, value) {
             (Wrapping::List { nullable, .. } | Wrapping::Named { nullable }, Value::Null) => self.null(*nullable),
-            (Wrapping::List { nullable, of }, Value::List(items)) => match self.list(items, of, kind, children) {
-                Err(Nulled) => self.nulled(*nullable),
-                written => written,
-            },
+            (Wrapping::List { nullable, of }, Value::List(list)) => {
+                match self.list(self.data.items(list), of, kind, children) {
+                    Err(Nulled) => self.nulled(*nullable),
+                    written => written,
+                }
+            }
             // A list of a custom scalar is the text that the subgraph sent.
-            (Wrapping::List { .. }, Value::Raw(_)) => self.leaf(value),
+            (Wrapping::List { .. }, Value::Scalar(json)) if matches!(kind, Kind::Scalar) => self.leaf(json),
             (Wrapping::List { nullable, .. }, _) => self.misfit("a list was expected", *nullable),
             (Wrapping::Named { nullable }, _) => self.named(value, *nullable, kind, children),
         }
     }
 
-    fn list(&mut self, items: &[Value<'_>], wrapping: &Wrapping, kind: &Kind, children: &[&'w Selection]) -> Written {
+    fn list(&mut self, items: &[Value<'a>], wrapping: &Wrapping, kind: &Kind, children: &[&'w Selection]) -> Written {
         let start = self.out.len();
         self.out.push(b'[');
         for (index, item) in items.iter().enumerate() {
@@ -138,10 +193,10 @@ impl<'w> Writer<'w> {
                 self.out.push(b',');
             }
             self.path.push(Element::Index(index));
-            let written = self.value(item, wrapping, kind, children);
+            let written = self.value(*item, wrapping, kind, children);
             self.path.pop();
             if written.is_err() {
-                self.out.truncate(start);
+                self.cut(start);
                 return Err(Nulled);
             }
         }
@@ -149,10 +204,10 @@ impl<'w> Writer<'w> {
         Ok(())
     }
 
-    fn named(&mut self, value: &Value<'_>, nullable: bool, kind: &Kind, children: &[&'w Selection]) -> Written {
+    fn named(&mut self, value: Value<'a>, nullable: bool, kind: &Kind, children: &[&'w Selection]) -> Written {
         let written = match (kind, value) {
             (Kind::Object(name), Value::Object(object)) => self.object(object, children, Some(name)),
-            (Kind::Abstract(possible), Value::Object(object)) => match typename(object, children) {
+            (Kind::Abstract(possible), Value::Object(object)) => match self.typename(object, children) {
                 Some(name) if self.interfaces.contains(name) => self.object(object, children, None),
                 Some(name) if !possible.contains(name) => {
                     return self.misfit("an object of a type that is not part of the schema was given", nullable);
@@ -160,14 +215,17 @@ impl<'w> Writer<'w> {
                 typename => self.object(object, children, typename),
             },
             (Kind::Object(_) | Kind::Abstract(_), _) => return self.misfit("an object was expected", nullable),
-            (Kind::Enum(values), Value::String(name)) if values.contains(&**name) => return self.leaf(value),
+            (Kind::Enum(values), Value::Scalar(json)) if value.text().is_some_and(|name| values.contains(name)) => {
+                return self.leaf(json);
+            }
             (Kind::Enum(_), _) => {
                 return self.misfit("an enum value that is not part of the schema was given", nullable);
             }
-            (Kind::BuiltIn, Value::List(_) | Value::Object(_)) => {
+            (Kind::BuiltIn | Kind::Scalar, Value::Scalar(json)) if is_leaf(kind, json) => return self.leaf(json),
+            (Kind::Scalar, Value::List(list)) => return self.plain_list(list),
+            (Kind::BuiltIn | Kind::Scalar | Kind::Typename | Kind::Introspection, _) => {
                 return self.misfit("a scalar was expected", nullable);
             }
-            (Kind::BuiltIn | Kind::Scalar | Kind::Typename | Kind::Introspection, _) => return self.leaf(value),
         };
         match written {
             Err(Nulled) => self.nulled(nullable),
@@ -175,37 +233,87 @@ impl<'w> Writer<'w> {
         }
     }
 
-    fn leaf(&mut self, value: &Value<'_>) -> Written {
-        value::write(value, &mut self.out);
+    fn leaf(&mut self, json: &str) -> Written {
+        self.out.extend_from_slice(json.as_bytes());
         Ok(())
     }
 
-    fn is_denied(&self, typename: Option<&str>) -> bool {
-        self.denied.iter().any(|(keys, types)| {
-            let path = self.path.iter().filter_map(|element| match element {
+    /// A list that is the value of a custom scalar which, on another type, is something else.
+    fn plain_list(&mut self, list: List) -> Written {
+        self.out.push(b'[');
+        for (index, item) in self.data.items(list).iter().enumerate() {
+            if index > 0 {
+                self.out.push(b',');
+            }
+            match item {
+                Value::Scalar(json) => self.leaf(json)?,
+                Value::List(list) => self.plain_list(*list)?,
+                Value::Null | Value::Object(_) => self.nulled(true)?,
+            }
+        }
+        self.out.push(b']');
+        Ok(())
+    }
+
+    /// Takes back what was written from here on.
+    fn cut(&mut self, start: usize) {
+        self.out.truncate(start);
+        self.written.clear();
+    }
+
+    /// The type that an object says it has; perhaps only by the name that the client asked it by.
+    fn typename(&self, object: ObjectId, selections: &[&Selection]) -> Option<&'a str> {
+        self.data.typename(object).or_else(|| {
+            let mut fields = selections.iter().flat_map(|selection| &selection.fields);
+            fields.find_map(|field| match &field.kind {
+                Kind::Typename => self.data.get(object, field.name)?.text(),
+                _ => None,
+            })
+        })
+    }
+
+    /// Why the caller may not see this field of the object at hand.
+    fn denied(&self, field: &Field, typename: Option<&str>) -> Option<&'w Denied> {
+        let keys = || {
+            let outer = self.path.iter().filter_map(|element| match element {
                 Element::Key(key) => Some(*key),
                 Element::Index(_) => None,
             });
-            typename.is_none_or(|name| types.contains(name)) && path.eq(keys.iter().map(String::as_str))
-        })
+            outer.chain([field.key.as_str()])
+        };
+        let concerns = |denied: &&&'w Denied| {
+            let path = denied.error.path.iter().flatten();
+            typename.is_none_or(|name| denied.types.contains(name)) && path.filter_map(|key| key.as_str()).eq(keys())
+        };
+        self.denied.iter().find(concerns).copied()
+    }
+
+    fn deny(&mut self, denied: &Denied, nullable: bool) -> Written {
+        self.explained += 1;
+        self.failures.push(Failure::at(denied.error.clone(), &self.path));
+        self.nulled(nullable)
     }
 
     /// A null at this place. If it may not be, and no error says why it is there, one is added.
     fn null(&mut self, nullable: bool) -> Written {
-        if !nullable && !self.failures.explain(&self.path) {
-            let error = GraphQLError::new(Code::SubgraphError, "Cannot return null for a non-nullable field.");
-            self.failures.push(Failure::at(error, &self.path));
+        if !nullable {
+            self.explain(|| "Cannot return null for a non-nullable field.".into());
         }
         self.nulled(nullable)
     }
 
     /// A value that the schema does not allow at this place: it becomes null, and an error says so.
     fn misfit(&mut self, what: &str, nullable: bool) -> Written {
-        if !self.failures.explain(&self.path) {
-            let error = GraphQLError::new(Code::SubgraphError, format!("Invalid value from a subgraph: {what}."));
-            self.failures.push(Failure::at(error, &self.path));
-        }
+        self.explain(|| misfit(what));
         self.nulled(nullable)
+    }
+
+    /// Adds an error at this place, unless some error says already why there is null.
+    fn explain(&mut self, why: impl FnOnce() -> String) {
+        self.explained += 1;
+        if !self.failures.explain(&self.path) {
+            self.failures.push(Failure::at(GraphQLError::new(Code::SubgraphError, why()), &self.path));
+        }
     }
 
     fn nulled(&mut self, nullable: bool) -> Written {
@@ -217,13 +325,17 @@ impl<'w> Writer<'w> {
     }
 }
 
-/// The type that an object says it has; perhaps only by the name that the client asked it by.
-fn typename<'o>(object: &'o Object<'_>, selections: &[&Selection]) -> Option<&'o str> {
-    object.typename().or_else(|| {
-        let mut fields = selections.iter().flat_map(|selection| &selection.fields);
-        fields.find_map(|field| match (&field.kind, object.get(&field.key)) {
-            (Kind::Typename, Some(Value::String(name))) => Some(&**name),
-            _ => None,
-        })
-    })
+/// Whether this JSON text may be the value of such a field: lists and objects are values of custom scalars only.
+fn is_leaf(kind: &Kind, json: &str) -> bool {
+    matches!(kind, Kind::Scalar) || (matches!(kind, Kind::BuiltIn) && !json.starts_with(['{', '[']))
+}
+
+/// Writes a string, or anything else that always has a JSON form.
+pub(super) fn write_plain(value: &(impl serde::Serialize + ?Sized), out: &mut Vec<u8>) {
+    let start = out.len();
+    if sonic_rs::to_writer(&mut *out, value).is_err() {
+        // Nothing that is written here can fail; were that wrong, null keeps the document whole.
+        out.truncate(start);
+        out.extend_from_slice(b"null");
+    }
 }

@@ -71,7 +71,7 @@ impl Lacks {
 /// A field that the caller may not see.
 #[derive(Debug)]
 pub struct Denied {
-    /// What the client is told. Its path names the field without positions in lists: one error speaks for all items.
+    /// What the client is told. Its path names the field without positions in lists; each null that it causes is told of with its own.
     pub error: GraphQLError,
     /// On objects of which types; elsewhere the same key may be open.
     pub types: BTreeSet<String>,

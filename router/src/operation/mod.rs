@@ -20,7 +20,7 @@ pub use overrides::Overrides;
 pub use variables::{InputTypes, Program, Variables};
 
 use crate::error::{Code, GraphQLError};
-use crate::execute::{Plan, Projection};
+use crate::execute::{Names, Plan, Projection};
 use crate::limits;
 use crate::request::GraphQLRequest;
 use crate::supergraph::Supergraph;
@@ -120,6 +120,8 @@ struct Blueprint {
     /// The operation as the planner wants it, with nothing taken out.
     normalized: OperationDefinition,
     projection: Arc<Projection>,
+    /// The response keys of the projection.
+    names: Names,
     variables: Arc<Program>,
     cost: Arc<Cost>,
     introspection: Option<Arc<query::Document>>,
@@ -147,12 +149,15 @@ impl Blueprint {
         let cost = Cost::compile(supergraph, limits, &normalized).map_err(|error| vec![error])?;
         // Planning is the dearest part: not for what will be refused whatever its variables are.
         cost.constant().map_or(Ok(()), |cost| cost::check(cost, limits)).map_err(|error| vec![error])?;
+        let mut names = Names::default();
+        let projection = Projection::compile(&mut names, &supergraph.planner, &document, operation);
         Ok(Self {
             kind: normalized.operation_kind.clone().unwrap_or(OperationKind::Query),
             name: operation_name(operation).map(str::to_owned),
             needs: supergraph.authorization.needs(&normalized, schema),
             normalized,
-            projection: Arc::new(Projection::compile(&supergraph.planner, &document, operation)),
+            projection: Arc::new(projection),
+            names,
             variables: Arc::new(Program::compile(operation.variable_definitions(), &supergraph.inputs)),
             cost: Arc::new(cost),
             introspection: asks_for_schema(&document).then(|| Arc::new(document)),
@@ -185,7 +190,7 @@ impl Blueprint {
         Ok(Operation {
             kind: self.kind.clone(),
             name: self.name.clone(),
-            plan: plan.map(|plan| Plan::compile(plan, &planner.supergraph)),
+            plan: plan.map(|plan| Plan::compile(plan, &planner.supergraph, self.names.clone())),
             projection: self.projection.clone(),
             variables: self.variables.clone(),
             cost: self.cost.clone(),

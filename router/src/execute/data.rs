@@ -1,0 +1,416 @@
+//! Response data: what subgraphs answered, merged.
+//!
+//! All values of a request lie in one arena. The fields of an object stand together in one list, and so do the items of
+//! a list in another; an object or a list is a range of these, and scalars are pieces of the text that came. An entity is
+//! merged into the objects it was asked for by becoming a *part* of them: nothing is copied, and an entity that stands
+//! in many places is there once. So the data is not a tree but a graph without cycles, and whoever walks it for more than
+//! writing it out goes through each object once.
+//!
+//! Only when a part brings a field that its object has already are the two merged, field by field.
+
+use super::names::Name;
+use std::collections::HashSet;
+use std::ops::Range;
+
+/// A JSON value. Those of lists and objects are equal when they are the same list or object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Value<'a> {
+    Null,
+    /// A scalar, or any value of a custom scalar: the JSON text that the subgraph sent, so that nothing of it is lost.
+    Scalar(&'a str),
+    List(List),
+    Object(ObjectId),
+}
+
+/// A list in [`Data`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct List {
+    start: usize,
+    len: usize,
+}
+
+/// An object in [`Data`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct ObjectId(usize);
+
+/// A field of an object.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Field<'a> {
+    pub(super) name: Name,
+    pub(super) value: Value<'a>,
+}
+
+#[derive(Clone, Debug)]
+struct Object {
+    /// Its own fields.
+    fields: Range<usize>,
+    /// The newest of its parts.
+    part: Option<usize>,
+    /// Whether others hold its values too: then they are copied before anything is merged into them.
+    shared: bool,
+}
+
+/// An object whose fields belong to another object too.
+#[derive(Clone, Copy, Debug)]
+struct Part {
+    object: ObjectId,
+    older: Option<usize>,
+}
+
+/// The response data of one request.
+#[derive(Debug)]
+pub(super) struct Data<'a> {
+    fields: Vec<Field<'a>>,
+    items: Vec<Value<'a>>,
+    objects: Vec<Object>,
+    parts: Vec<Part>,
+    /// Objects and the copies that merging made of them: what is asked for the first goes to the second too.
+    copies: Vec<(ObjectId, ObjectId)>,
+    /// Whether any object is in more than one place.
+    shares: bool,
+}
+
+/// A moment in the life of some [`Data`].
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Moment(usize);
+
+/// Where a field is.
+enum Place {
+    Own(usize),
+    InPart(usize),
+}
+
+impl Default for Data<'_> {
+    fn default() -> Self {
+        let root = Object { fields: 0..0, part: None, shared: false };
+        Self {
+            fields: Vec::with_capacity(64),
+            items: Vec::new(),
+            objects: vec![root],
+            parts: Vec::new(),
+            copies: Vec::new(),
+            shares: false,
+        }
+    }
+}
+
+impl<'a> Data<'a> {
+    /// The object that everything is below.
+    pub(super) const ROOT: ObjectId = ObjectId(0);
+
+    /// A field's value.
+    pub(super) fn get(&self, object: ObjectId, name: Name) -> Option<Value<'a>> {
+        self.place(object, name).map(|place| self.fields[place.index()].value)
+    }
+
+    /// A field's value, and whether other objects have the very same.
+    pub(super) fn get_shared(&self, object: ObjectId, name: Name) -> Option<(Value<'a>, bool)> {
+        let own = self.own(object, name).map(|index| (self.fields[index].value, false));
+        own.or_else(|| {
+            self.parts(object).find_map(|part| {
+                let index = self.own(part, name)?;
+                Some((self.fields[index].value, self.objects[part.0].shared))
+            })
+        })
+    }
+
+    /// The type that an object says it has.
+    pub(super) fn typename(&self, object: ObjectId) -> Option<&'a str> {
+        self.get(object, Name::TYPENAME)?.text()
+    }
+
+    /// The items of a list.
+    pub(super) fn items(&self, list: List) -> &[Value<'a>] {
+        &self.items[list.start..list.start + list.len]
+    }
+
+    /// How many objects there are; [`ObjectId::index`] is below it.
+    pub(super) fn len(&self) -> usize {
+        self.objects.len()
+    }
+
+    /// Whether any object is in more than one place.
+    pub(super) fn shares(&self) -> bool {
+        self.shares
+    }
+
+    /// Now.
+    pub(super) fn moment(&self) -> Moment {
+        Moment(self.copies.len())
+    }
+
+    /// Adds an object.
+    pub(super) fn add_object(&mut self, fields: impl Iterator<Item = Field<'a>>) -> ObjectId {
+        let start = self.fields.len();
+        self.fields.extend(fields);
+        self.objects.push(Object { fields: start..self.fields.len(), part: None, shared: false });
+        ObjectId(self.objects.len() - 1)
+    }
+
+    /// Adds a list.
+    pub(super) fn add_list(&mut self, items: impl Iterator<Item = Value<'a>>) -> List {
+        let start = self.items.len();
+        self.items.extend(items);
+        List { start, len: self.items.len() - start }
+    }
+
+    /// Says that an object is going to be in more than one place.
+    pub(super) fn share(&mut self, object: ObjectId) {
+        self.objects[object.0].shared = true;
+        self.shares = true;
+    }
+
+    /// Gives a field another name; the field that had this name is no more.
+    pub(super) fn rename(&mut self, object: ObjectId, from: Name, to: Name) {
+        let Some(index) = self.own(object, from) else { return };
+        match self.own(object, to) {
+            Some(known) => self.fields[known].value = self.fields[index].value,
+            None => self.fields[index].name = to,
+        }
+    }
+
+    /// Adds what `source` knows to `target`: fields of objects by name, items of lists by position. A null never
+    /// replaces a value. `interfaces` are the names that an `@interfaceObject` gives as `__typename`: they never replace
+    /// the name of an object type, which another subgraph knows. The target was found at that `moment`: what was copied
+    /// of it since gets the same.
+    pub(super) fn absorb(&mut self, target: ObjectId, source: ObjectId, interfaces: &HashSet<String>, moment: Moment) {
+        let mut targets = vec![target];
+        for (original, copy) in &self.copies[moment.0..] {
+            if targets.contains(original) {
+                targets.push(*copy);
+            }
+        }
+        for target in targets {
+            self.merge(target, source, interfaces);
+        }
+    }
+
+    fn merge(&mut self, target: ObjectId, source: ObjectId, interfaces: &HashSet<String>) {
+        let lent = self.objects[source.0].shared;
+        let mut brings = false;
+        for index in self.objects[source.0].fields.clone() {
+            let Field { name, value } = self.fields[index];
+            let Some(place) = self.place(target, name) else {
+                brings = true;
+                continue;
+            };
+            if self.changes(name, self.fields[place.index()].value, value, interfaces) {
+                let slot = match place {
+                    Place::Own(slot) => slot,
+                    Place::InPart(_) => {
+                        self.flatten(target);
+                        let Some(slot) = self.own(target, name) else { continue };
+                        slot
+                    }
+                };
+                let shared = self.objects[target.0].shared;
+                self.fields[slot].value = self.merged(self.fields[slot].value, value, shared, lent, interfaces);
+                self.objects[target.0].shared |= lent;
+            }
+        }
+        if brings {
+            self.parts.push(Part { object: source, older: self.objects[target.0].part });
+            self.objects[target.0].part = Some(self.parts.len() - 1);
+        }
+    }
+
+    /// Whether a value adds something to what is known.
+    fn changes(&self, name: Name, known: Value<'a>, value: Value<'a>, interfaces: &HashSet<String>) -> bool {
+        match (known, value) {
+            (_, Value::Null) => false,
+            (Value::Scalar(known), Value::Scalar(text)) if known == text => false,
+            (Value::Scalar(_), Value::Scalar(_)) if name == Name::TYPENAME => {
+                value.text().is_some_and(|name| !interfaces.contains(name))
+            }
+            _ => true,
+        }
+    }
+
+    /// `shared` and `lent` say whether others hold the known value and the other one too.
+    fn merged(
+        &mut self,
+        known: Value<'a>,
+        value: Value<'a>,
+        shared: bool,
+        lent: bool,
+        interfaces: &HashSet<String>,
+    ) -> Value<'a> {
+        match (known, value) {
+            (known, Value::Null) => known,
+            (Value::Object(known), Value::Object(other)) if known != other => {
+                let known = if shared { self.copy(known) } else { known };
+                self.objects[other.0].shared |= lent;
+                self.merge(known, other, interfaces);
+                Value::Object(known)
+            }
+            (Value::List(known), Value::List(list)) if known.len == list.len && known != list => {
+                let into = if shared { self.add_list_like(known) } else { known };
+                for nth in 0..list.len {
+                    let (item, value) = (self.items[known.start + nth], self.items[list.start + nth]);
+                    self.items[into.start + nth] = self.merged(item, value, shared, lent, interfaces);
+                }
+                Value::List(into)
+            }
+            (_, value) => value,
+        }
+    }
+
+    fn copy(&mut self, object: ObjectId) -> ObjectId {
+        let copy = Object { shared: true, ..self.objects[object.0].clone() };
+        let start = self.fields.len();
+        self.fields.extend_from_within(copy.fields.clone());
+        self.objects.push(Object { fields: start..self.fields.len(), ..copy });
+        let copy = ObjectId(self.objects.len() - 1);
+        self.copies.push((object, copy));
+        copy
+    }
+
+    fn add_list_like(&mut self, list: List) -> List {
+        let start = self.items.len();
+        self.items.extend_from_within(list.start..list.start + list.len);
+        List { start, len: list.len }
+    }
+
+    /// Makes the fields of its parts an object's own.
+    fn flatten(&mut self, object: ObjectId) {
+        let parts: Vec<_> = self.parts(object).collect();
+        let start = self.fields.len();
+        self.fields.extend_from_within(self.objects[object.0].fields.clone());
+        for part in parts {
+            for index in self.objects[part.0].fields.clone() {
+                let field = self.fields[index];
+                if self.fields[start..].iter().all(|known| known.name != field.name) {
+                    self.fields.push(field);
+                }
+            }
+            self.objects[object.0].shared |= self.objects[part.0].shared;
+        }
+        self.objects[object.0].fields = start..self.fields.len();
+        self.objects[object.0].part = None;
+    }
+
+    fn place(&self, object: ObjectId, name: Name) -> Option<Place> {
+        let own = self.own(object, name).map(Place::Own);
+        own.or_else(|| self.parts(object).find_map(|part| self.own(part, name)).map(Place::InPart))
+    }
+
+    fn own(&self, object: ObjectId, name: Name) -> Option<usize> {
+        let range = self.objects[object.0].fields.clone();
+        let start = range.start;
+        self.fields[range].iter().position(|field| field.name == name).map(|nth| start + nth)
+    }
+
+    /// The parts of an object, the newest first. They have no parts themselves.
+    fn parts(&self, object: ObjectId) -> impl Iterator<Item = ObjectId> {
+        let newest = self.objects[object.0].part;
+        std::iter::successors(newest, |part| self.parts[*part].older).map(|part| self.parts[part].object)
+    }
+}
+
+impl ObjectId {
+    /// Its number among the objects.
+    pub(super) fn index(self) -> usize {
+        self.0
+    }
+}
+
+impl Place {
+    fn index(&self) -> usize {
+        match self {
+            Self::Own(index) | Self::InPart(index) => *index,
+        }
+    }
+}
+
+impl<'a> Value<'a> {
+    /// The text of a string that holds no escapes.
+    pub(super) fn text(self) -> Option<&'a str> {
+        match self {
+            Self::Scalar(json) => json.strip_prefix('"')?.strip_suffix('"'),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::names::Names;
+    use super::*;
+
+    fn object<'a>(data: &mut Data<'a>, fields: &[(Name, Value<'a>)]) -> ObjectId {
+        data.add_object(fields.iter().map(|&(name, value)| Field { name, value }))
+    }
+
+    fn absorb(data: &mut Data<'_>, target: ObjectId, source: ObjectId) {
+        data.absorb(target, source, &HashSet::from(["Node".to_owned()]), data.moment());
+    }
+
+    fn names<const N: usize>(keys: [&str; N]) -> [Name; N] {
+        let mut names = Names::default();
+        keys.map(|key| names.intern(key))
+    }
+
+    #[test]
+    fn merging_adds_and_never_nulls() {
+        let [a, b, p, q] = names(["a", "b", "p", "q"]);
+        let (one, two) = (Value::Scalar("1"), Value::Scalar("2"));
+        let mut data = Data::default();
+        let (first, second) = (object(&mut data, &[(p, one)]), object(&mut data, &[(q, one), (p, Value::Null)]));
+        let known = data.add_list([Value::Object(first), Value::Null].into_iter());
+        let other = data.add_list([Value::Object(second), two].into_iter());
+        let source = object(&mut data, &[(a, Value::List(known)), (b, Value::Null)]);
+        absorb(&mut data, Data::ROOT, source);
+        let source = object(&mut data, &[(a, Value::List(other)), (b, two)]);
+        absorb(&mut data, Data::ROOT, source);
+        assert_eq!(data.get(Data::ROOT, b), Some(two));
+        let Some(Value::List(list)) = data.get(Data::ROOT, a) else { panic!("a list") };
+        let &[Value::Object(item), last] = data.items(list) else { panic!("two items") };
+        assert_eq!((data.get(item, p), data.get(item, q), last), (Some(one), Some(one), two));
+    }
+
+    #[test]
+    fn an_interface_name_gives_way_to_a_type_name() {
+        let mut data = Data::default();
+        for name in ["\"Node\"", "\"User\"", "\"Node\""] {
+            let source = object(&mut data, &[(Name::TYPENAME, Value::Scalar(name))]);
+            absorb(&mut data, Data::ROOT, source);
+        }
+        assert_eq!(data.typename(Data::ROOT), Some("User"));
+    }
+
+    #[test]
+    fn what_is_merged_into_one_place_of_an_entity_stays_out_of_its_others() {
+        let [nested, x, y, z] = names(["nested", "x", "y", "z"]);
+        let (one, two) = (Value::Scalar("1"), Value::Scalar("2"));
+        let mut data = Data::default();
+        let (here, there) = (object(&mut data, &[]), object(&mut data, &[]));
+        let inner = object(&mut data, &[(x, one)]);
+        let entity = object(&mut data, &[(nested, Value::Object(inner))]);
+        data.share(entity);
+        absorb(&mut data, here, entity);
+        absorb(&mut data, there, entity);
+        // Somebody found the inner object before it was copied.
+        let moment = data.moment();
+        let more = object(&mut data, &[(y, two)]);
+        let source = object(&mut data, &[(nested, Value::Object(more))]);
+        absorb(&mut data, here, source);
+        let late = object(&mut data, &[(z, two)]);
+        data.absorb(inner, late, &HashSet::new(), moment);
+
+        let at = |object, name| match data.get(object, nested) {
+            Some(Value::Object(inner)) => data.get(inner, name),
+            _ => None,
+        };
+        assert_eq!([x, y, z].map(|name| at(here, name)), [Some(one), Some(two), Some(two)]);
+        assert_eq!([x, y, z].map(|name| at(there, name)), [Some(one), None, Some(two)]);
+    }
+
+    #[test]
+    fn a_renamed_field_replaces_the_one_that_had_its_name() {
+        let [from, to] = names(["from", "to"]);
+        let mut data = Data::default();
+        let renamed = object(&mut data, &[(to, Value::Null), (from, Value::Scalar("1"))]);
+        data.rename(renamed, from, to);
+        assert_eq!(data.get(renamed, to), Some(Value::Scalar("1")));
+    }
+}

@@ -1,0 +1,96 @@
+//! What the answer to a fetch looks like, so that it is read with that in mind.
+
+use super::names::{Name, Names, TYPENAME};
+use hive_router_query_planner::ast::fragment::FragmentDefinition;
+use hive_router_query_planner::ast::selection_item::SelectionItem;
+use hive_router_query_planner::ast::selection_set::SelectionSet;
+use hive_router_query_planner::planner::plan_nodes::CustomScalarPaths;
+
+/// The fields that an object may have, in the order in which they are asked for. Those of all its types together.
+#[derive(Debug, Default)]
+pub(super) struct Shape(Vec<Expected>);
+
+/// A field of a [`Shape`].
+#[derive(Debug)]
+pub(super) struct Expected {
+    key: String,
+    pub(super) name: Name,
+    pub(super) form: Form,
+}
+
+/// What the value of a field looks like, lists apart.
+#[derive(Debug)]
+pub(super) enum Form {
+    /// A scalar or an enum value.
+    Leaf,
+    /// A custom scalar, or a list of it: any JSON.
+    Any,
+    /// An object with these fields.
+    Object(Shape),
+}
+
+impl Shape {
+    /// The shape of an object of which this is asked for.
+    pub(super) fn compile(
+        selections: &SelectionSet,
+        fragments: &[FragmentDefinition],
+        custom_scalars: Option<&CustomScalarPaths>,
+        names: &mut Names,
+    ) -> Self {
+        let mut shape = Self::default();
+        shape.add(selections, fragments, custom_scalars, names);
+        shape
+    }
+
+    fn add(
+        &mut self,
+        selections: &SelectionSet,
+        fragments: &[FragmentDefinition],
+        custom_scalars: Option<&CustomScalarPaths>,
+        names: &mut Names,
+    ) {
+        for item in &selections.items {
+            match item {
+                SelectionItem::Field(field) => {
+                    let key = field.selection_identifier();
+                    let custom_scalars = custom_scalars.and_then(|paths| paths.children.get(key));
+                    let is_any = custom_scalars.is_some_and(|paths| paths.terminal);
+                    let form = match field.selections.items.is_empty() {
+                        _ if is_any => Form::Any,
+                        true => Form::Leaf,
+                        false => Form::Object(Self::default()),
+                    };
+                    if let Form::Object(shape) = &mut self.expect(key, form, names).form {
+                        shape.add(&field.selections, fragments, custom_scalars, names);
+                    }
+                }
+                SelectionItem::InlineFragment(fragment) => {
+                    self.add(&fragment.selections, fragments, custom_scalars, names);
+                }
+                SelectionItem::FragmentSpread(name) => {
+                    for fragment in fragments.iter().filter(|fragment| fragment.name == *name) {
+                        self.add(&fragment.selection_set, fragments, custom_scalars, names);
+                    }
+                }
+            }
+        }
+        // Some subgraphs tell it unasked.
+        self.expect(TYPENAME, Form::Leaf, names);
+    }
+
+    fn expect(&mut self, key: &str, form: Form, names: &mut Names) -> &mut Expected {
+        let index = self.0.iter().position(|known| known.key == key).unwrap_or_else(|| {
+            self.0.push(Expected { key: key.to_owned(), name: names.intern(key), form });
+            self.0.len() - 1
+        });
+        &mut self.0[index]
+    }
+
+    /// The field with this key. `next` is where it is expected: after the one that was found before.
+    pub(super) fn find(&self, key: &str, next: &mut usize) -> Option<&Expected> {
+        let expected = self.0.get(*next).filter(|expected| expected.key == key);
+        let index = expected.map(|_| *next).or_else(|| self.0.iter().position(|expected| expected.key == key))?;
+        *next = index + 1;
+        self.0.get(index)
+    }
+}
