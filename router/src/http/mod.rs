@@ -4,9 +4,11 @@ pub(crate) mod client;
 mod events;
 mod health;
 mod media;
+mod multipart;
 pub(crate) mod origins;
 mod params;
 pub(crate) mod reply;
+mod stream;
 
 use crate::error::{Code, GraphQLError};
 use crate::gateway::Prepared;
@@ -34,10 +36,11 @@ use std::convert::Infallible;
 use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use stream::Framing;
 use tokio::time::Instant;
 use tower::{Layer, ServiceExt, service_fn};
 use tower_http::catch_panic::CatchPanicLayer;
-use tower_http::compression::predicate::{DefaultPredicate, Predicate, SizeAbove};
+use tower_http::compression::predicate::{DefaultPredicate, NotForContentType, Predicate, SizeAbove};
 use tower_http::compression::{CompressionLayer, CompressionLevel};
 
 /// Asks for the query plan in the answer, where the configuration allows it.
@@ -85,7 +88,9 @@ async fn compressed(gateway: &Arc<Gateway>, request: Request) -> Response {
         return graphql(gateway, request).await;
     }
     // The predicate leaves event streams alone.
-    let predicate = DefaultPredicate::new().and(SizeAbove::new(MIN_COMPRESSED_BYTES));
+    let predicate = DefaultPredicate::new()
+        .and(NotForContentType::const_new("multipart/mixed"))
+        .and(SizeAbove::new(MIN_COMPRESSED_BYTES));
     let compression = CompressionLayer::new().quality(CompressionLevel::Fastest).compress_when(predicate);
     let inner = service_fn(|request| graphql(gateway, request).map(Ok));
     let Ok::<_, Infallible>(response) = compression.layer(inner).oneshot(request).await;
@@ -179,7 +184,7 @@ impl Exchange {
         let format = self.accept.format;
         let prepared = match self.gateway.prepare(&request, context.claims.as_deref(), self.deadline).await {
             Ok(prepared) => prepared,
-            Err(errors) if format == Format::EventStream => return Ok(events::refuse(&errors)),
+            Err(errors) if format == Format::EventStream => return Ok(stream::refuse(&errors)),
             Err(errors) => return Ok(reply::errors(format, &errors)),
         };
         let summary = Summary { kind: prepared.kind(), name: prepared.operation.name.clone(), code: None };
@@ -187,12 +192,19 @@ impl Exchange {
             OperationKind::Mutation if self.method == Method::GET => {
                 reply::method_not_allowed(format, &[Method::POST], "mutations are sent by POST")
             }
-            OperationKind::Subscription if !self.accept.events => {
-                let message = "a subscription needs accept: text/event-stream, or a socket (graphql-transport-ws)";
+            OperationKind::Subscription => match self.accept.streams {
+                Some(framing) => self.stream(framing, prepared, context, address)?,
+                None => {
+                    let message = "a subscription needs accept: text/event-stream or \
+                                   multipart/mixed;subscriptionSpec=1.0, or a socket (graphql-transport-ws)";
+                    return Err(GraphQLError::new(Code::NotAcceptable, message));
+                }
+            },
+            _ if format == Format::EventStream => self.stream(Framing::Events, prepared, context, address)?,
+            _ if format == Format::Multipart => {
+                let message = "only subscriptions are answered in multipart/mixed";
                 return Err(GraphQLError::new(Code::NotAcceptable, message));
             }
-            OperationKind::Subscription => self.stream(prepared, context, address)?,
-            _ if format == Format::EventStream => self.stream(prepared, context, address)?,
             _ => {
                 let answer = prepared.run(&context).await;
                 let extensions = self.extensions(&prepared, headers);
@@ -206,12 +218,13 @@ impl Exchange {
 
     fn stream(
         &self,
+        framing: Framing,
         prepared: Prepared,
         context: RequestContext,
         address: Option<IpAddr>,
     ) -> Result<Response, GraphQLError> {
         let admitted = self.gateway.admit(address, context.claims.as_deref())?;
-        Ok(events::respond(self.gateway.clone(), prepared, context, admitted))
+        Ok(stream::respond(self.gateway.clone(), framing, prepared, context, admitted))
     }
 
     /// Runs the operations of a batch side by side; an answer each, in their order.
@@ -223,7 +236,10 @@ impl Exchange {
             body.extend_from_slice(answer);
         }
         body.push(b']');
-        let format = if self.accept.format == Format::EventStream { Format::Json } else { self.accept.format };
+        let format = match self.accept.format {
+            Format::EventStream | Format::Multipart => Format::Json,
+            format => format,
+        };
         reply::result(format, body.into())
     }
 

@@ -22,7 +22,10 @@ pub(crate) fn errors(format: Format, errors: &[GraphQLError]) -> Response {
         Some(code) if format == Format::Json && is_of_document(code) => StatusCode::OK,
         code => code.map_or(StatusCode::INTERNAL_SERVER_ERROR, status),
     };
-    let format = if format == Format::EventStream { Format::GraphQLResponse } else { format };
+    let format = match format {
+        Format::EventStream | Format::Multipart => Format::GraphQLResponse,
+        format => format,
+    };
     let mut response = respond(format, status, body(errors));
     response.extensions_mut().insert(Summary { code: first_code(errors), ..Summary::default() });
     let headers = response.headers_mut();

@@ -239,7 +239,12 @@ impl Connection {
                 Some(Ok(Message::Text(text))) => return Ok(FromClient::parse(&text)?),
                 Some(Ok(Message::Binary(_))) => return Err(message::invalid("binary").into()),
                 Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
-                Some(Ok(Message::Close(_))) | None => return Err(End::Gone),
+                Some(Ok(Message::Close(_))) => {
+                    // The library answers a close frame when it is polled once more (RFC 6455 §5.5.1).
+                    let _ = timeout(CLOSE_TIMEOUT, self.socket.recv()).await;
+                    return Err(End::Gone);
+                }
+                None => return Err(End::Gone),
                 Some(Err(error)) => return Err(broken(&error)),
             }
         }

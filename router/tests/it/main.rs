@@ -7,6 +7,7 @@ mod cost;
 mod execute;
 mod federation;
 mod http;
+mod multipart;
 mod operation;
 mod plans;
 mod server;

@@ -134,6 +134,7 @@ async fn a_shutdown_breaks_streams_off_uncompleted() {
     let mut events = Events::open(subscribe(&server, "subscription { once }")).await;
     events.next().await.unwrap();
     server.shutdown.cancel();
+    assert_eq!(code(&events.next().await.unwrap()), "SHUTTING_DOWN");
     assert_eq!(events.block().await, None);
     let refused =
         subscribe(&server, "subscription { once }").header("accept", "text/event-stream").send().await.unwrap();
