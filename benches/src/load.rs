@@ -2,7 +2,8 @@
 
 use anyhow::{Context, ensure};
 use serde::Deserialize;
-use std::path::Path;
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::process::Command;
 
@@ -38,10 +39,25 @@ impl Load {
 /// # Errors
 /// When wrk is missing, and when a request failed: a gateway that answers with errors is not measured.
 pub async fn load(url: &str, body: &Path, duration: Duration) -> anyhow::Result<Load> {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("load.lua");
+    wrk("load.lua", url, duration, &[body.as_os_str().to_owned()]).await
+}
+
+/// Posts the texts in these files in turn; every answer has to be, byte for byte, the text of one of the files `answers`.
+///
+/// # Errors
+/// When wrk is missing, a request failed, or an answer is none of these.
+pub async fn mixed(url: &str, bodies: &[PathBuf], answers: &[PathBuf], duration: Duration) -> anyhow::Result<Load> {
+    let paths = |paths: &[PathBuf]| paths.iter().cloned().map(OsString::from).collect::<Vec<_>>();
+    let arguments = [paths(bodies), vec!["--".into()], paths(answers)].concat();
+    wrk("soak.lua", url, duration, &arguments).await
+}
+
+async fn wrk(script: &str, url: &str, duration: Duration, arguments: &[OsString]) -> anyhow::Result<Load> {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join(script);
+    let seconds = format!("{}s", duration.as_secs().max(1));
     let mut wrk = Command::new("wrk");
-    wrk.args(["-t1", "-c", CONNECTIONS, "--timeout", "30s", "-d"]).arg(format!("{}s", duration.as_secs().max(1)));
-    wrk.arg("-s").arg(script).arg(url).arg("--").arg(body).kill_on_drop(true);
+    wrk.args(["-t1", "-c", CONNECTIONS, "--timeout", "30s", "-d", &seconds]).arg("-s").arg(script);
+    wrk.args([url, "--"]).args(arguments.iter().map(AsRef::<OsStr>::as_ref)).kill_on_drop(true);
     let output = wrk.output().await.context("wrk; benches/peers/install brings it")?;
     let text = String::from_utf8_lossy(&output.stdout);
     let line = text.lines().find(|line| line.starts_with('{'));

@@ -14,8 +14,10 @@ mod record;
 mod run;
 #[cfg(test)]
 mod smoke;
+mod soak;
 mod subgraphs;
 mod table;
+mod work;
 
 use clap::{Parser, Subcommand};
 use std::net::SocketAddr;
@@ -38,6 +40,8 @@ struct Arguments {
 enum Command {
     /// Load every gateway in turn and print the table.
     Run(run::Options),
+    /// Keep one gateway at full load for minutes: every answer is checked, its memory is watched.
+    Soak(soak::Options),
     /// The four subgraphs alone, until interrupted.
     Subgraphs {
         /// The first of the four ports.
@@ -62,6 +66,12 @@ enum Command {
         #[arg(value_name = "FILE")]
         file: PathBuf,
     },
+    /// Print the body of a request for a query.
+    Request {
+        /// Which.
+        #[arg(value_parser = queries::names())]
+        name: String,
+    },
     /// Print the composed supergraph.
     Supergraph {
         /// The first of the subgraphs' four ports.
@@ -84,6 +94,7 @@ async fn main() -> ExitCode {
 async fn start(command: Command) -> anyhow::Result<()> {
     match command {
         Command::Run(options) => run::run(options).await?,
+        Command::Soak(options) => soak::soak(options).await?,
         Command::Subgraphs { port, latency_ms } => {
             let subgraphs = subgraphs::start(port).await?;
             subgraphs.set_latency(latency_ms);
@@ -100,6 +111,9 @@ async fn start(command: Command) -> anyhow::Result<()> {
             let subgraphs = subgraphs::start(0).await?;
             std::fs::write(file, serde_json::to_vec_pretty(&record::record(&subgraphs).await?)?)?;
         }
+        Command::Request { name } => queries::all().iter().filter(|query| query.name == name).for_each(|query| {
+            println!("{}", query.body());
+        }),
         Command::Supergraph { port } => print!("{}", federation::supergraph(&federation::urls(port))?),
     }
     Ok(())

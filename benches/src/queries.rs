@@ -30,3 +30,8 @@ pub fn all() -> [Query; 2] {
         },
     ]
 }
+
+/// Their names, for the command line.
+pub fn names() -> clap::builder::PossibleValuesParser {
+    all().map(|query| query.name).into()
+}
