@@ -17,7 +17,7 @@ use hansa_kit::{
     signals::Signals,
 };
 use hansa_router::{
-    Gateway,
+    Gateway, nodes,
     server::Workers,
     supergraph::Source,
     transport::{Client, Subgraph, Transport},
@@ -113,6 +113,7 @@ impl Process {
             };
             subgraphs.push(Arc::new(Subgraph::new(name, &url, transport, settings)?));
         }
+        subgraphs.push(Arc::new(nodes::subgraph(&registry::node_types(), &subgraphs, settings)?));
         let mut config = self.config.router.clone();
         config.supergraph.cache.get_or_insert_with(|| self.config.data.join("supergraph.graphql"));
         let gateway = Gateway::start(config, Source::Compose(subgraphs), Some(verifier), self.shutdown.clone())?;

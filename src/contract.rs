@@ -2,12 +2,16 @@
 
 use crate::registry;
 use anyhow::Context;
-use hansa_router::supergraph::{SubgraphSdl, api_schema_sdl, compose};
+use hansa_router::{
+    nodes,
+    supergraph::{SubgraphSdl, api_schema_sdl, compose},
+};
 use std::{fs, path::Path, process::ExitCode};
 
 /// All generated files: name and content.
 fn files() -> anyhow::Result<Vec<(String, String)>> {
-    let sdls = registry::sdls();
+    let mut sdls = registry::sdls();
+    sdls.push((nodes::NAME, nodes::sdl(&registry::node_types())));
     let subgraphs: Vec<_> = sdls
         .iter()
         .map(|(name, sdl)| SubgraphSdl {

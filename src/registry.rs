@@ -3,6 +3,7 @@
 use crate::config::Config;
 use anyhow::Context;
 use hansa_kit::{Deps, Role, database};
+use hansa_router::nodes::NodeType;
 use serde::{Deserialize, Serialize};
 
 /// The role that is not a service: it has no database.
@@ -50,6 +51,19 @@ macro_rules! subgraphs {
         /// The subgraphs' SDLs, by name.
         pub fn sdls() -> Vec<(&'static str, String)> {
             vec![$(($package::NAME, $package::sdl())),*]
+        }
+
+        /// The types that are found by their global ids, with their owners.
+        pub fn node_types() -> Vec<NodeType> {
+            let types = [$(($package::NAME, $package::NODES)),*].into_iter();
+            let owned = types.flat_map(|(owner, types)| types.iter().map(move |(prefix, name)| (owner, prefix, name)));
+            owned
+                .map(|(owner, prefix, name)| NodeType {
+                    prefix: (*prefix).to_owned(),
+                    name: (*name).to_owned(),
+                    subgraph: owner.to_owned(),
+                })
+                .collect()
         }
 
         /// Brings the databases of `services` up to date; of all when none is named.

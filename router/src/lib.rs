@@ -11,6 +11,7 @@ pub mod execute;
 pub mod gateway;
 pub mod http;
 pub mod limits;
+pub mod nodes;
 pub mod operation;
 pub mod request;
 pub mod server;

@@ -23,7 +23,7 @@ pub async fn tell(here: &str, there: &str, username: &str, mails_to: impl AsyncF
     .await;
 
     let tokens = refresh(there, &account).await;
-    publish(there, &tokens.access, "Hello, *world*").await;
+    let post = publish(there, &tokens.access, "Hello, *world*").await;
     eventually("the whole picture", async || {
         let whole = data(here, Some(&tokens.access), WHOLE, json!({})).await;
         let expected = json!({ "viewer": {
@@ -33,6 +33,8 @@ pub async fn tell(here: &str, there: &str, username: &str, mails_to: impl AsyncF
         (whole == expected).then_some(())
     })
     .await;
+
+    find_by_ids(here, &tokens, &post).await;
 
     let mut socket = live_notifications(here, there, &tokens).await;
     sign_out(here, there, &tokens, &mut socket).await;
@@ -46,10 +48,31 @@ async fn refresh(url: &str, account: &Account) -> Account {
     Account { access: text(&tokens["accessToken"]), refresh: text(&tokens["refreshToken"]), ..account.clone() }
 }
 
-async fn publish(url: &str, token: &str, body: &str) {
+/// Gives the post's id.
+async fn publish(url: &str, token: &str, body: &str) -> String {
     let query = "mutation($input: PostCreateInput!) { postCreate(input: $input) { post { id } userErrors { code } } }";
     let answer = data(url, Some(token), query, json!({ "input": { "body": body } })).await;
     assert_eq!(answer["postCreate"]["userErrors"], json!([]));
+    text(&answer["postCreate"]["post"]["id"])
+}
+
+/// Anything is found by its id, over all subgraphs in one request; what is not the caller's to see is not there at all.
+async fn find_by_ids(url: &str, account: &Account, post: &str) {
+    let own = "{ viewer { user { id } notifications { nodes { id } } } }";
+    let own = data(url, Some(&account.access), own, json!({})).await;
+    let (user, notification) = (&own["viewer"]["user"]["id"], &own["viewer"]["notifications"]["nodes"][0]["id"]);
+    let query = "query($ids: [ID!]!, $id: ID!) { node(id: $id) { __typename } nodes(ids: $ids) { __typename id
+        ... on Post { author { id } } ... on User { posts { nodes { id } } } ... on Notification { kind } } }";
+    let variables = json!({ "ids": [notification, "post_0", post, "nonsense", user], "id": notification });
+    let of_post = json!({ "__typename": "Post", "id": post, "author": { "id": user } });
+    let of_user = json!({ "__typename": "User", "id": user, "posts": { "nodes": [{ "id": post }] } });
+    let of_notification = json!({ "__typename": "Notification", "id": notification, "kind": "WELCOME" });
+
+    let found = data(url, Some(&account.access), query, variables.clone()).await;
+    assert_eq!(found["nodes"], json!([of_notification, null, of_post, null, of_user]));
+    assert_eq!(found["node"]["__typename"], "Notification");
+    let found = data(url, None, query, variables).await;
+    assert_eq!(found, json!({ "node": null, "nodes": [null, null, of_post, null, of_user] }));
 }
 
 /// A socket opened before sees what happens on another device, on another replica; what was missed comes by cursor.

@@ -125,7 +125,7 @@ pub(super) fn misfit(what: &str) -> String {
 }
 
 /// The error of a subgraph that gave no answer. The reason is logged, here and only here; the client learns no details.
-pub(super) fn unavailable(service: &str, reason: &FetchError) -> GraphQLError {
+pub(crate) fn unavailable(service: &str, reason: &FetchError) -> GraphQLError {
     tracing::warn!(subgraph = service, %reason, "fetch failed");
     let (code, what) = match reason {
         FetchError::Timeout => (Code::SubgraphTimeout, "did not answer in time"),

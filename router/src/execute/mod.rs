@@ -24,6 +24,8 @@ pub use plan::Plan;
 pub use projection::Projection;
 pub use subscribe::subscribe;
 
+pub(crate) use failure::unavailable;
+
 use crate::error::GraphQLError;
 use crate::operation::{Operation, Variables};
 use crate::request::RequestContext;

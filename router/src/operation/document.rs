@@ -97,7 +97,7 @@ fn response_names<'d>(document: &'d query::Document, set: &'d query::SelectionSe
 }
 
 /// The operation that `operationName` chooses (GraphQL spec, "GetOperation").
-pub(super) fn choose<'d>(
+pub(crate) fn choose<'d>(
     document: &'d query::Document,
     name: Option<&str>,
 ) -> Result<&'d query::OperationDefinition, GraphQLError> {

@@ -1,11 +1,11 @@
 //! The answers to `__schema` and `__type`, written from the schema that clients see (GraphQL spec, "Introspection").
 
 use super::Variables;
-use super::document::{fragments, is_introspection};
+use super::collect::{Collected, Collector};
+use super::document::is_introspection;
 use crate::supergraph::ApiSchema;
 use graphql_tools::static_graphql::{query, schema};
 use serde_json::value::RawValue;
-use std::collections::HashMap;
 
 /// Answers the introspection fields at the root of an operation, by response key.
 pub(super) fn answer(
@@ -14,8 +14,7 @@ pub(super) fn answer(
     operation: &query::OperationDefinition,
     variables: &Variables,
 ) -> Vec<(String, Box<RawValue>)> {
-    let fragments = fragments(document).map(|fragment| (fragment.name.as_str(), fragment)).collect();
-    let writer = Writer { api, fragments, variables };
+    let writer = Writer { api, collector: Collector::new(document, variables) };
     let root = api.document.query_type_name().map_or("Query", String::as_str);
     let fields = writer.collect(&[operation.selection_set()], root);
     let asked = fields.iter().filter(|field| is_introspection(&field.first.name));
@@ -46,100 +45,27 @@ enum Node<'s> {
     Directive(&'s schema::DirectiveDefinition),
 }
 
-/// A field of the answer: all selections with the same response key.
-struct Collected<'d> {
-    key: &'d str,
-    first: &'d query::Field,
-    selections: Vec<&'d query::SelectionSet>,
-}
-
 struct Writer<'d> {
     api: &'d ApiSchema,
-    fragments: HashMap<&'d str, &'d query::FragmentDefinition>,
-    variables: &'d Variables,
+    collector: Collector<'d>,
 }
 
 impl<'d> Writer<'d> {
-    /// The fields of some selection sets, fragments followed (GraphQL spec, "Field Collection").
+    /// The fields of some selection sets on an object; the introspection types have no interfaces.
     fn collect(&self, selections: &[&'d query::SelectionSet], ty: &str) -> Vec<Collected<'d>> {
-        let mut fields = Vec::new();
-        let mut visited = Vec::new();
-        for selections in selections {
-            self.collect_into(selections, ty, &mut visited, &mut fields);
-        }
-        fields
-    }
-
-    fn collect_into(
-        &self,
-        selections: &'d query::SelectionSet,
-        ty: &str,
-        visited: &mut Vec<&'d str>,
-        fields: &mut Vec<Collected<'d>>,
-    ) {
-        for selection in &selections.items {
-            match selection {
-                query::Selection::Field(field) => {
-                    if !self.is_included(&field.directives) {
-                        continue;
-                    }
-                    let key = field.alias.as_deref().unwrap_or(&field.name);
-                    match fields.iter_mut().find(|known| known.key == key) {
-                        Some(known) => known.selections.push(&field.selection_set),
-                        None => fields.push(Collected { key, first: field, selections: vec![&field.selection_set] }),
-                    }
-                }
-                query::Selection::InlineFragment(fragment) => {
-                    let applies = fragment.type_condition.as_ref().is_none_or(|condition| condition.as_ref() == ty);
-                    if applies && self.is_included(&fragment.directives) {
-                        self.collect_into(&fragment.selection_set, ty, visited, fields);
-                    }
-                }
-                query::Selection::FragmentSpread(spread) => {
-                    let name = spread.fragment_name.as_str();
-                    if visited.contains(&name) || !self.is_included(&spread.directives) {
-                        continue;
-                    }
-                    visited.push(name);
-                    let fragment = self.fragments.get(name);
-                    if let Some(fragment) = fragment.filter(|fragment| fragment.type_condition.as_ref() == ty) {
-                        self.collect_into(&fragment.selection_set, ty, visited, fields);
-                    }
-                }
-            }
-        }
-    }
-
-    fn is_included(&self, directives: &[query::Directive]) -> bool {
-        directives.iter().all(|directive| {
-            let condition = directive.arguments.iter().find(|(name, _)| name == "if");
-            let condition = condition.is_some_and(|(_, value)| self.is_true(value));
-            match directive.name.as_str() {
-                "skip" => !condition,
-                "include" => condition,
-                _ => true,
-            }
-        })
-    }
-
-    fn is_true(&self, value: &query::Value) -> bool {
-        match value {
-            query::Value::Boolean(truth) => *truth,
-            query::Value::Variable(name) => self.variables.is_true(name),
-            _ => false,
-        }
+        self.collector.collect(selections, |condition| condition == ty)
     }
 
     fn text_argument(&self, field: &'d query::Field, name: &str) -> Option<&'d str> {
         match field.arguments.iter().find(|(argument, _)| argument == name).map(|(_, value)| value)? {
             query::Value::String(text) => Some(text),
-            query::Value::Variable(name) => self.variables.get(name)?.as_str(),
+            query::Value::Variable(name) => self.collector.variables.get(name)?.as_str(),
             _ => None,
         }
     }
 
     fn includes_deprecated(&self, field: &query::Field) -> bool {
-        field.arguments.iter().any(|(name, value)| name == "includeDeprecated" && self.is_true(value))
+        field.arguments.iter().any(|(name, value)| name == "includeDeprecated" && self.collector.is_true(value))
     }
 
     fn object(&self, node: Node<'d>, field: &Collected<'d>, out: &mut String) {

@@ -3,8 +3,9 @@
 pub(crate) mod alias;
 mod authorization;
 mod cache;
+pub(crate) mod collect;
 pub mod cost;
-mod document;
+pub(crate) mod document;
 mod expansion;
 mod introspection;
 mod measure;

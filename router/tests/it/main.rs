@@ -8,6 +8,7 @@ mod execute;
 mod federation;
 mod http;
 mod multipart;
+mod nodes;
 mod operation;
 mod plans;
 mod server;

@@ -125,7 +125,7 @@ pub fn claims(sid: &str, expires_in: i64) -> Claims {
     }
 }
 
-fn keys() -> JwkSet {
+pub fn keys() -> JwkSet {
     let secret = jsonwebtoken::jwk::Jwk::from_encoding_key(&EncodingKey::from_secret(SECRET), Algorithm::HS256);
     let mut key = secret.unwrap();
     key.common.key_id = Some("k".into());

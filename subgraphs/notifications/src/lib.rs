@@ -24,6 +24,9 @@ use std::time::Duration;
 /// The subgraph's name.
 pub const NAME: &str = "notifications";
 
+/// The types that are found by their global ids: what the ids begin with, and the type.
+pub const NODES: &[(&str, &str)] = &[(domain::NOTIFICATION_PREFIX, "Notification")];
+
 const PRUNE_EVERY: Duration = Duration::from_secs(3600);
 
 /// The configuration of notifications.

@@ -23,6 +23,9 @@ use std::time::Duration;
 /// The subgraph's name.
 pub const NAME: &str = "posts";
 
+/// The types that are found by their global ids: what the ids begin with, and the type.
+pub const NODES: &[(&str, &str)] = &[(domain::POST_PREFIX, "Post")];
+
 const PRUNE_EVERY: Duration = Duration::from_secs(3600);
 
 /// The configuration of posts.

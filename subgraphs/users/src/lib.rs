@@ -18,7 +18,12 @@ pub use graphql::{UsersSchema, schema, sdl};
 pub use maintenance::maintain;
 pub use service::Service;
 
-use hansa_kit::{Deps, Role, database, outbox, role::Task, serve};
+use hansa_kit::{
+    Deps, Role, database, outbox,
+    role::Task,
+    serve,
+    viewer::{SESSION_PREFIX, USER_PREFIX},
+};
 use hansa_migrations::users::Migrator;
 use sea_orm::DatabaseConnection;
 use serde::{Deserialize, Serialize};
@@ -26,6 +31,9 @@ use std::time::Duration;
 
 /// The role's and the subgraph's name.
 pub const NAME: &str = "users";
+
+/// The types that are found by their global ids: what the ids begin with, and the type.
+pub const NODES: &[(&str, &str)] = &[(USER_PREFIX, "User"), (SESSION_PREFIX, "Session")];
 
 const MAINTENANCE_INTERVAL: Duration = Duration::from_secs(60);
 
