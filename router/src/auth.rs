@@ -22,7 +22,7 @@ pub async fn identify(
     authorization: Option<&HeaderValue>,
     mut forward: HeaderMap,
 ) -> Result<RequestContext, GraphQLError> {
-    let Some(authorization) = authorization else { return Ok(RequestContext { claims: None, forward }) };
+    let Some(authorization) = authorization else { return Ok(RequestContext { forward, ..RequestContext::default() }) };
     let mut value = authorization.clone();
     value.set_sensitive(true);
     forward.insert(header::AUTHORIZATION, value);
@@ -34,7 +34,7 @@ pub async fn identify(
         }
         None => None,
     };
-    Ok(RequestContext { claims, forward })
+    Ok(RequestContext { claims, forward, address: None })
 }
 
 /// The `Authorization` of a request.

@@ -2,7 +2,7 @@
 
 use crate::error::Error;
 use crate::limits::Limits;
-use crate::{supergraph, transport};
+use crate::{documents, supergraph, transport};
 use serde::{Deserialize, Serialize};
 
 /// Everything that can be configured of the router.
@@ -15,6 +15,8 @@ pub struct Config {
     pub subgraphs: transport::Config,
     /// Limits on what a client controls.
     pub limits: Limits,
+    /// Documents that clients name instead of sending them.
+    pub documents: documents::Config,
     /// Which other origins browsers may call the API from.
     pub cors: Cors,
     /// Protection from requests that a foreign page makes a browser send.
@@ -31,7 +33,7 @@ impl Config {
     /// # Errors
     /// [`Error::Config`] names the field.
     pub fn validate(&self) -> Result<(), Error> {
-        let Limits { http, streams, .. } = &self.limits;
+        let Limits { http, streams, rate, .. } = &self.limits;
         let positive = [
             ("limits.http.max_body_bytes", http.max_body_bytes as u64),
             ("limits.http.timeout_ms", http.timeout_ms),
@@ -41,10 +43,11 @@ impl Config {
             ("limits.streams.heartbeat_ms", streams.heartbeat_ms),
             ("limits.streams.write_timeout_ms", streams.write_timeout_ms),
         ];
-        match positive.iter().find(|(_, value)| *value == 0) {
-            Some((field, _)) => Err(Error::Config(format!("{field} must be greater than 0"))),
-            None => Ok(()),
+        if let Some((field, _)) = positive.iter().find(|(_, value)| *value == 0) {
+            return Err(Error::Config(format!("{field} must be greater than 0")));
         }
+        rate.validate()?;
+        self.documents.validate()
     }
 }
 

@@ -25,6 +25,14 @@ pub enum Code {
     GraphqlParseFailed,
     /// The document does not validate against the schema.
     GraphqlValidationFailed,
+    /// The document that a request names is not known; Apollo's clients send it then.
+    PersistedQueryNotFound,
+    /// No document can be named.
+    PersistedQueryNotSupported,
+    /// The document is not one of those that are trusted.
+    QueryNotInSafelist,
+    /// Documents have to be named.
+    PersistedQueryIdRequired,
     /// `operationName` is missing or names no operation.
     OperationNotFound,
     /// A variable's value does not fit its type.

@@ -2,10 +2,13 @@
 
 use crate::auth;
 use crate::config::Config;
+use crate::documents::Documents;
 use crate::error::{Code, Error, GraphQLError};
 use crate::execute::{self, Answer};
 use crate::http::origins::Origins;
+use crate::limits::Count;
 use crate::operation::{self, Operation, OperationKind, Variables};
+use crate::rate::Rates;
 use crate::request::{GraphQLRequest, RequestContext};
 use crate::subscription::{Admission, Admitted};
 use crate::supergraph::{self, Live, Source, Supergraph};
@@ -29,6 +32,8 @@ pub struct Gateway {
     pub(crate) supergraph: Arc<Live>,
     pub(crate) verifier: Option<Arc<Verifier>>,
     pub(crate) admission: Arc<Admission>,
+    pub(crate) documents: Documents,
+    pub(crate) rates: Rates,
     pub(crate) shutdown: CancellationToken,
 }
 
@@ -39,7 +44,7 @@ impl Gateway {
     /// a signed-in caller are denied.
     ///
     /// # Errors
-    /// [`Error::Config`] for a configuration that cannot be used.
+    /// [`Error::Config`] for a configuration that cannot be used; [`Error::File`] for trusted documents that cannot be read.
     pub fn start(
         config: Config,
         source: Source,
@@ -49,6 +54,8 @@ impl Gateway {
         config.validate()?;
         let origins = Origins::new(&config.cors)?;
         let cors = origins.cors(&config.cors);
+        let documents = Documents::start(&config.documents, shutdown.clone())?;
+        let rates = Rates::new(&config.limits.rate);
         let supergraph = Arc::new(Live::default());
         tokio::spawn(supergraph::keep(
             supergraph.clone(),
@@ -58,7 +65,7 @@ impl Gateway {
             shutdown.clone(),
         ));
         let admission = Arc::new(Admission::default());
-        Ok(Arc::new(Self { config, origins, cors, supergraph, verifier, admission, shutdown }))
+        Ok(Arc::new(Self { config, origins, cors, supergraph, verifier, admission, documents, rates, shutdown }))
     }
 
     /// `/graphql` (POST, GET, event streams, sockets), `/health` and `/ready`.
@@ -101,16 +108,16 @@ impl Gateway {
         self.shutdown.is_cancelled() || auth::is_ending(self.verifier.as_deref(), claims)
     }
 
-    /// Parses, validates, authorises and plans an operation, or finds it prepared; coerces its variables; checks what
-    /// it costs with them.
+    /// Finds the document of a request; parses, validates, authorises and plans its operation, or finds it prepared;
+    /// coerces its variables; checks what it costs with them, and how much the caller has asked for already.
     pub(crate) async fn prepare(
         &self,
-        request: &GraphQLRequest,
-        claims: Option<&Claims>,
+        request: &mut GraphQLRequest,
+        context: &RequestContext,
         deadline: Instant,
     ) -> Result<Prepared, Vec<GraphQLError>> {
         let begun = std::time::Instant::now();
-        let prepared = tokio::time::timeout_at(deadline, self.prepare_in_time(request, claims, deadline)).await;
+        let prepared = tokio::time::timeout_at(deadline, self.prepare_in_time(request, context, deadline)).await;
         let prepared =
             prepared.unwrap_or_else(|_| Err(vec![GraphQLError::new(Code::Timeout, "planning took too long")]));
         if let Err(errors) = &prepared {
@@ -122,19 +129,30 @@ impl Gateway {
 
     async fn prepare_in_time(
         &self,
-        request: &GraphQLRequest,
-        claims: Option<&Claims>,
+        request: &mut GraphQLRequest,
+        context: &RequestContext,
         deadline: Instant,
     ) -> Result<Prepared, Vec<GraphQLError>> {
+        self.rates.check(context, Count::Operations, 1).map_err(one)?;
         let supergraph = self.supergraph.current().ok_or_else(|| {
             vec![GraphQLError::new(Code::SupergraphUnavailable, "the schema is not known yet; try again soon")]
         })?;
-        let operation = operation::prepare(&supergraph, &self.config.limits.operation, request, claims).await?;
+        let registration = self.documents.resolve(request).map_err(one)?;
+        let limits = &self.config.limits.operation;
+        let operation = operation::prepare(&supergraph, limits, request, context.claims.as_deref()).await?;
+        if let (Some(registration), Some(text)) = (registration, &request.query) {
+            self.documents.keep(registration, text);
+        }
         let variables = Arc::new(operation::coerce(&operation, request.variables.as_ref())?);
         let cost = operation.cost.of(&variables);
-        operation::cost::check(cost, &self.config.limits.operation).map_err(|error| vec![error])?;
+        operation::cost::check(cost, limits).map_err(one)?;
+        self.rates.check(context, Count::Cost, cost).map_err(one)?;
         Ok(Prepared { supergraph, operation, variables, cost, deadline })
     }
+}
+
+fn one(error: GraphQLError) -> Vec<GraphQLError> {
+    vec![error]
 }
 
 /// An operation that is ready to run.

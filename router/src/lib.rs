@@ -6,6 +6,7 @@
 
 pub mod auth;
 pub mod config;
+pub mod documents;
 pub mod error;
 pub mod execute;
 pub mod gateway;
@@ -13,6 +14,7 @@ pub mod http;
 pub mod limits;
 pub mod nodes;
 pub mod operation;
+mod rate;
 pub mod request;
 pub mod server;
 pub mod subscription;

@@ -1,6 +1,9 @@
 //! Limits on what a client controls.
 
+use crate::error::Error;
 use serde::{Deserialize, Serialize};
+use std::num::NonZeroU32;
+use std::time::Duration;
 
 /// All limits.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
@@ -12,6 +15,8 @@ pub struct Limits {
     pub http: Http,
     /// On live streams: sockets and event streams.
     pub streams: Streams,
+    /// On how often callers ask.
+    pub rate: Rate,
 }
 
 /// Limits on one operation, checked on its document before it is planned.
@@ -108,5 +113,63 @@ impl Default for Streams {
             heartbeat_ms: 12_000,
             write_timeout_ms: 10_000,
         }
+    }
+}
+
+/// How often callers may ask, in each replica of the router. There is no limit unless one is set: which is right depends
+/// on the service, and behind a proxy that `network.trusted_proxies` does not count, all clients have one address.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Rate {
+    /// For each signed-in user.
+    pub per_user: Option<Quota>,
+    /// For each address that anonymous callers have. A /64 of IPv6 counts as one.
+    pub per_address: Option<Quota>,
+}
+
+/// So much in a period, and not all of it at once.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Quota {
+    /// What is counted.
+    #[serde(default)]
+    pub count: Count,
+    /// How much of it a period allows.
+    pub amount: NonZeroU32,
+    /// The period, in seconds.
+    pub period_seconds: NonZeroU32,
+    /// How much of it may come at once after a pause; as much as a period allows unless set.
+    #[serde(default)]
+    pub burst: Option<NonZeroU32>,
+}
+
+/// What a rate counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Count {
+    /// Operations: each of a batch, each on a socket.
+    #[default]
+    Operations,
+    /// What they may cost, and 1 for one that costs nothing. What costs more than a burst counts as a burst.
+    Cost,
+}
+
+impl Rate {
+    /// Refuses values that cannot work; the message names the field.
+    pub(crate) fn validate(&self) -> Result<(), Error> {
+        for (field, quota) in [("per_user", &self.per_user), ("per_address", &self.per_address)] {
+            if quota.as_ref().is_some_and(|quota| quota.interval().is_zero()) {
+                let message = format!("limits.rate.{field}.amount is more than one in a nanosecond");
+                return Err(Error::Config(message));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Quota {
+    /// The time in which one more is allowed.
+    pub(crate) fn interval(&self) -> Duration {
+        Duration::from_secs(self.period_seconds.get().into()) / self.amount.get()
     }
 }

@@ -33,7 +33,6 @@ use media::{Accept, Format};
 use params::Params;
 use std::any::Any;
 use std::convert::Infallible;
-use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use stream::Framing;
@@ -131,7 +130,8 @@ async fn socket(gateway: Arc<Gateway>, mut parts: Parts) -> Result<Response, Gra
     gateway.origins.check_socket(&parts.headers, &gateway.config.csrf)?;
     let client = Client::of(&parts, &gateway.config.network);
     let authorization = auth::authorization(&parts.headers)?;
-    let context = auth::identify(gateway.verifier.as_deref(), authorization, client.forward).await?;
+    let mut context = auth::identify(gateway.verifier.as_deref(), authorization, client.forward).await?;
+    context.address = client.address;
     let admitted = gateway.admit(client.address, None)?;
     match WebSocketUpgrade::from_request_parts(&mut parts, &()).await {
         Ok(upgrade) => Ok(subscription::accept(upgrade, gateway, context, admitted)),
@@ -160,7 +160,8 @@ impl Exchange {
         }
         let Client { address, forward } = Client::of(&parts, &config.network);
         let authorization = auth::authorization(&parts.headers)?;
-        let context = auth::identify(self.gateway.verifier.as_deref(), authorization, forward).await?;
+        let mut context = auth::identify(self.gateway.verifier.as_deref(), authorization, forward).await?;
+        context.address = address;
         let params = if self.method == Method::GET {
             params::from_uri(&parts.uri)?
         } else {
@@ -169,20 +170,19 @@ impl Exchange {
             params::from_body(&body, limits.max_batch)?
         };
         match params {
-            Params::One(request) => self.answer_one(request, context, address, &parts.headers).await,
+            Params::One(request) => self.answer_one(request, context, &parts.headers).await,
             Params::Batch(requests) => Ok(self.answer_batch(requests, context).await),
         }
     }
 
     async fn answer_one(
         &self,
-        request: GraphQLRequest,
+        mut request: GraphQLRequest,
         context: RequestContext,
-        address: Option<IpAddr>,
         headers: &HeaderMap,
     ) -> Result<Response, GraphQLError> {
         let format = self.accept.format;
-        let prepared = match self.gateway.prepare(&request, context.claims.as_deref(), self.deadline).await {
+        let prepared = match self.gateway.prepare(&mut request, &context, self.deadline).await {
             Ok(prepared) => prepared,
             Err(errors) if format == Format::EventStream => return Ok(stream::refuse(&errors)),
             Err(errors) => return Ok(reply::errors(format, &errors)),
@@ -193,14 +193,14 @@ impl Exchange {
                 reply::method_not_allowed(format, &[Method::POST], "mutations are sent by POST")
             }
             OperationKind::Subscription => match self.accept.streams {
-                Some(framing) => self.stream(framing, prepared, context, address)?,
+                Some(framing) => self.stream(framing, prepared, context)?,
                 None => {
                     let message = "a subscription needs accept: text/event-stream or \
                                    multipart/mixed;subscriptionSpec=1.0, or a socket (graphql-transport-ws)";
                     return Err(GraphQLError::new(Code::NotAcceptable, message));
                 }
             },
-            _ if format == Format::EventStream => self.stream(Framing::Events, prepared, context, address)?,
+            _ if format == Format::EventStream => self.stream(Framing::Events, prepared, context)?,
             _ if format == Format::Multipart => {
                 let message = "only subscriptions are answered in multipart/mixed";
                 return Err(GraphQLError::new(Code::NotAcceptable, message));
@@ -216,20 +216,14 @@ impl Exchange {
         Ok(response)
     }
 
-    fn stream(
-        &self,
-        framing: Framing,
-        prepared: Prepared,
-        context: RequestContext,
-        address: Option<IpAddr>,
-    ) -> Result<Response, GraphQLError> {
-        let admitted = self.gateway.admit(address, context.claims.as_deref())?;
+    fn stream(&self, framing: Framing, prepared: Prepared, context: RequestContext) -> Result<Response, GraphQLError> {
+        let admitted = self.gateway.admit(context.address, context.claims.as_deref())?;
         Ok(stream::respond(self.gateway.clone(), framing, prepared, context, admitted))
     }
 
     /// Runs the operations of a batch side by side; an answer each, in their order.
     async fn answer_batch(&self, requests: Vec<GraphQLRequest>, context: RequestContext) -> Response {
-        let answers = join_all(requests.iter().map(|request| self.answer_of_batch(request, &context))).await;
+        let answers = join_all(requests.into_iter().map(|request| self.answer_of_batch(request, &context))).await;
         let mut body = Vec::with_capacity(answers.iter().map(|answer| answer.len() + 1).sum::<usize>() + 1);
         for (position, answer) in answers.iter().enumerate() {
             body.push(if position == 0 { b'[' } else { b',' });
@@ -243,8 +237,8 @@ impl Exchange {
         reply::result(format, body.into())
     }
 
-    async fn answer_of_batch(&self, request: &GraphQLRequest, context: &RequestContext) -> Bytes {
-        match self.gateway.prepare(request, context.claims.as_deref(), self.deadline).await {
+    async fn answer_of_batch(&self, mut request: GraphQLRequest, context: &RequestContext) -> Bytes {
+        match self.gateway.prepare(&mut request, context, self.deadline).await {
             Ok(prepared) if prepared.operation.kind == OperationKind::Subscription => {
                 reply::body(&[GraphQLError::new(Code::BadRequest, "a batch cannot hold subscriptions")])
             }

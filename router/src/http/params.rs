@@ -24,6 +24,8 @@ pub(crate) enum Params {
 #[serde(rename_all = "camelCase")]
 struct UrlParams {
     query: Option<String>,
+    #[serde(alias = "doc_id", alias = "id")]
+    document_id: Option<String>,
     operation_name: Option<String>,
     variables: Option<String>,
     extensions: Option<String>,
@@ -64,6 +66,7 @@ pub(crate) fn from_uri(uri: &Uri) -> Result<Params, GraphQLError> {
         .map_err(|error| bad_request(format!("the URL is not a GraphQL request: {}", error.body_text())))?;
     let request = GraphQLRequest {
         query: params.query,
+        document_id: params.document_id,
         operation_name: params.operation_name.filter(|name| !name.is_empty()),
         variables: map(params.variables)?,
         extensions: map(params.extensions)?,
@@ -79,9 +82,9 @@ fn from_json<'a, T: Deserialize<'a>>(json: &'a [u8]) -> Result<T, GraphQLError> 
     serde_json::from_slice(json).map_err(|error| bad_request(format!("the request is not a GraphQL request: {error}")))
 }
 
-/// A document is needed, unless the extensions name one.
+/// A document is needed, or the name of one.
 fn well_formed(request: GraphQLRequest) -> Result<GraphQLRequest, GraphQLError> {
-    match request.query.is_some() || request.extensions.as_ref().is_some_and(|map| map.contains_key("persistedQuery")) {
+    match request.has_document() {
         true => Ok(request),
         false => Err(bad_request("the parameter query is missing")),
     }

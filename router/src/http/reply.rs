@@ -2,12 +2,14 @@
 
 use super::media::Format;
 use crate::error::{Code, GraphQLError};
+use crate::rate;
 use crate::telemetry::Summary;
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::{HeaderValue, Method, StatusCode, header};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 /// A result that has `data`, even if null.
 pub(crate) fn result(format: Format, body: Bytes) -> Response {
@@ -29,6 +31,10 @@ pub(crate) fn errors(format: Format, errors: &[GraphQLError]) -> Response {
     let mut response = respond(format, status, body(errors));
     response.extensions_mut().insert(Summary { code: first_code(errors), ..Summary::default() });
     let headers = response.headers_mut();
+    let wait = errors.first().and_then(|error| error.extensions.get(rate::RETRY_AFTER)).and_then(Value::as_u64);
+    if let Some(seconds) = wait {
+        headers.insert(header::RETRY_AFTER, seconds.into());
+    }
     match code {
         Some(Code::TokenInvalid | Code::TokenExpired | Code::TokenRevoked) => {
             let challenge = HeaderValue::from_static("Bearer error=\"invalid_token\"");
@@ -85,6 +91,10 @@ fn is_of_document(code: Code) -> bool {
         code,
         Code::GraphqlParseFailed
             | Code::GraphqlValidationFailed
+            | Code::PersistedQueryNotFound
+            | Code::PersistedQueryNotSupported
+            | Code::PersistedQueryIdRequired
+            | Code::QueryNotInSafelist
             | Code::OperationNotFound
             | Code::BadUserInput
             | Code::OperationTooComplex
@@ -100,6 +110,9 @@ fn status(code: Code) -> StatusCode {
         Code::BadRequest
         | Code::GraphqlParseFailed
         | Code::GraphqlValidationFailed
+        | Code::PersistedQueryNotFound
+        | Code::PersistedQueryNotSupported
+        | Code::PersistedQueryIdRequired
         | Code::OperationNotFound
         | Code::BadUserInput
         | Code::OperationTooComplex
@@ -108,7 +121,7 @@ fn status(code: Code) -> StatusCode {
         Code::Unauthenticated | Code::TokenInvalid | Code::TokenExpired | Code::TokenRevoked => {
             StatusCode::UNAUTHORIZED
         }
-        Code::Forbidden | Code::CsrfPrevented => StatusCode::FORBIDDEN,
+        Code::Forbidden | Code::CsrfPrevented | Code::QueryNotInSafelist => StatusCode::FORBIDDEN,
         Code::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
         Code::NotAcceptable => StatusCode::NOT_ACCEPTABLE,
         Code::RequestTimeout => StatusCode::REQUEST_TIMEOUT,

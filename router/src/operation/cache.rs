@@ -9,8 +9,9 @@ use crate::supergraph::Supergraph;
 use hansa_token::Claims;
 use moka::Equivalent;
 use std::collections::HashMap;
+use std::num::NonZero;
 use std::sync::{Arc, Mutex, PoisonError};
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, Semaphore};
 
 /// How much the texts of the cached documents may weigh together, each with what is made of it, in bytes (estimated).
 const CAPACITY: u64 = 128 << 20;
@@ -28,7 +29,12 @@ const MAX_PLANS: usize = 64;
 type Errors = Arc<[GraphQLError]>;
 
 /// The operations prepared over one supergraph.
-pub struct Cache(moka::future::Cache<Key, Arc<Entry>>);
+pub struct Cache {
+    entries: moka::future::Cache<Key, Arc<Entry>>,
+    /// The right to prepare: as many at a time as there are cores, so that floods of new documents wait for each other
+    /// and what is prepared already is answered meanwhile.
+    turns: Arc<Semaphore>,
+}
 
 /// A document's text and the operation chosen of it.
 #[derive(PartialEq, Eq, Hash)]
@@ -50,12 +56,14 @@ impl Equivalent<Key> for Lookup<'_> {
     }
 }
 
+type Plans = HashMap<(Lacks, Draw), Arc<OnceCell<Arc<Operation>>>>;
+
 struct Entry {
     blueprint: Blueprint,
     /// The plan of callers who lack nothing, where there is nothing to draw.
     full: OnceCell<Arc<Operation>>,
     /// The plans of the others.
-    partial: Mutex<HashMap<(Lacks, Draw), Arc<OnceCell<Arc<Operation>>>>>,
+    partial: Mutex<Plans>,
 }
 
 impl Default for Cache {
@@ -63,7 +71,9 @@ impl Default for Cache {
         let weight = |key: &Key, _: &Arc<Entry>| {
             u32::try_from(key.text.len().saturating_mul(EXPANSION).saturating_add(OVERHEAD)).unwrap_or(u32::MAX)
         };
-        Self(moka::future::Cache::builder().max_capacity(CAPACITY).weigher(weight).build())
+        let entries = moka::future::Cache::builder().max_capacity(CAPACITY).weigher(weight).build();
+        let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+        Self { entries, turns: Arc::new(Semaphore::new(cores)) }
     }
 }
 
@@ -77,18 +87,18 @@ impl Cache {
         name: Option<&str>,
         claims: Option<&Claims>,
     ) -> Result<Arc<Operation>, Errors> {
-        let entry = match self.0.get(&Lookup { text, name }).await {
+        let entry = match self.entries.get(&Lookup { text, name }).await {
             Some(entry) => entry,
             None => self.enter(supergraph, limits, text, name).await?,
         };
         let lacks = supergraph.authorization.lacking(&entry.blueprint.needs, claims);
         let draw = supergraph.overrides.draw();
         if lacks.nothing() && draw.is_none() {
-            return entry.full.get_or_try_init(|| plan(supergraph, &entry, lacks, Draw::default())).await.cloned();
+            return entry.full.get_or_try_init(|| self.plan(supergraph, &entry, lacks, Draw::default())).await.cloned();
         }
         let draw = draw.unwrap_or_default();
         let cell = entry.cell((lacks.clone(), draw));
-        cell.get_or_try_init(|| plan(supergraph, &entry, lacks, draw)).await.cloned()
+        cell.get_or_try_init(|| self.plan(supergraph, &entry, lacks, draw)).await.cloned()
     }
 
     async fn enter(
@@ -102,10 +112,42 @@ impl Cache {
         let making = async {
             let (supergraph, limits) = (supergraph.clone(), limits.clone());
             let (text, name) = (text.to_owned(), name.map(str::to_owned));
-            let blueprint = off_thread(move || Blueprint::new(&supergraph, &limits, &text, name.as_deref())).await?;
+            let blueprint =
+                self.off_thread(move || Blueprint::new(&supergraph, &limits, &text, name.as_deref())).await?;
             Ok(Arc::new(Entry { blueprint, full: OnceCell::new(), partial: Mutex::default() }))
         };
-        self.0.try_get_with(key, making).await.map_err(|errors: Arc<Errors>| Errors::clone(&errors))
+        self.entries.try_get_with(key, making).await.map_err(|errors: Arc<Errors>| Errors::clone(&errors))
+    }
+
+    async fn plan(
+        &self,
+        supergraph: &Arc<Supergraph>,
+        entry: &Arc<Entry>,
+        lacks: Lacks,
+        draw: Draw,
+    ) -> Result<Arc<Operation>, Errors> {
+        let (supergraph, entry) = (supergraph.clone(), entry.clone());
+        self.off_thread(move || entry.blueprint.plan(&supergraph, &lacks, draw)).await.map(Arc::new)
+    }
+
+    /// Runs what may take milliseconds, or panic: parser, validator and planner see bytes that anybody may send.
+    async fn off_thread<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, Vec<GraphQLError>> + Send + 'static,
+    ) -> Result<T, Errors> {
+        // Never closed. Given back when the work ends, which it does though nobody may wait for it any more.
+        let turn = self.turns.clone().acquire_owned().await;
+        let working = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            work()
+        });
+        match working.await {
+            Ok(outcome) => outcome.map_err(Errors::from),
+            Err(error) => {
+                tracing::error!(%error, "preparing an operation panicked");
+                Err(Errors::from([GraphQLError::new(Code::Internal, "The operation cannot be planned.")]))
+            }
+        }
     }
 }
 
@@ -116,28 +158,5 @@ impl Entry {
             partial.clear();
         }
         partial.entry(key).or_default().clone()
-    }
-}
-
-async fn plan(
-    supergraph: &Arc<Supergraph>,
-    entry: &Arc<Entry>,
-    lacks: Lacks,
-    draw: Draw,
-) -> Result<Arc<Operation>, Errors> {
-    let (supergraph, entry) = (supergraph.clone(), entry.clone());
-    off_thread(move || entry.blueprint.plan(&supergraph, &lacks, draw)).await.map(Arc::new)
-}
-
-/// Runs what may take milliseconds, or panic: parser, validator and planner see bytes that anybody may send.
-async fn off_thread<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, Vec<GraphQLError>> + Send + 'static,
-) -> Result<T, Errors> {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(outcome) => outcome.map_err(Errors::from),
-        Err(error) => {
-            tracing::error!(%error, "preparing an operation panicked");
-            Err(Errors::from([GraphQLError::new(Code::Internal, "The operation cannot be planned.")]))
-        }
     }
 }

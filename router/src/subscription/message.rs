@@ -47,9 +47,7 @@ impl FromClient {
         let message = serde_json::from_str(text).map_err(|error| invalid(&error.to_string()))?;
         match &message {
             Self::Subscribe { id, .. } if id.is_empty() || id.len() > MAX_ID => Err(invalid("unusable id")),
-            Self::Subscribe { payload, .. } if payload.query.is_none() && payload.extensions.is_none() => {
-                Err(invalid("the payload has no query"))
-            }
+            Self::Subscribe { payload, .. } if !payload.has_document() => Err(invalid("the payload has no query")),
             _ => Ok(message),
         }
     }

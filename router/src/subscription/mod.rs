@@ -4,7 +4,7 @@ mod admission;
 mod message;
 mod socket;
 
-pub(crate) use admission::{Admission, Admitted};
+pub(crate) use admission::{Admission, Admitted, network};
 pub(crate) use socket::accept;
 
 use crate::Gateway;
@@ -56,9 +56,9 @@ pub(crate) fn events(gateway: Arc<Gateway>, prepared: Prepared, context: Request
 }
 
 /// Prepares and runs an operation.
-fn operation(gateway: Arc<Gateway>, request: GraphQLRequest, context: RequestContext) -> Events {
+fn operation(gateway: Arc<Gateway>, mut request: GraphQLRequest, context: RequestContext) -> Events {
     unpanicking(stream! {
-        match gateway.prepare(&request, context.claims.as_deref(), gateway.deadline()).await {
+        match gateway.prepare(&mut request, &context, gateway.deadline()).await {
             Ok(prepared) => {
                 let mut events = events(gateway, prepared, context);
                 while let Some(event) = events.next().await {

@@ -123,7 +123,8 @@ async fn initialise(
         None => upgraded,
         Some(token) => {
             let verifier = gateway.verifier.as_deref();
-            auth::identify(verifier, Some(&token), upgraded.forward).await.map_err(|error| refuse(&error))?
+            let identified = auth::identify(verifier, Some(&token), upgraded.forward).await;
+            RequestContext { address: upgraded.address, ..identified.map_err(|error| refuse(&error))? }
         }
     };
     if let Some(claims) = &context.claims {

@@ -4,6 +4,7 @@
 
 mod authorization;
 mod cost;
+mod documents;
 mod execute;
 mod federation;
 mod http;
@@ -11,6 +12,7 @@ mod multipart;
 mod nodes;
 mod operation;
 mod plans;
+mod rate;
 mod server;
 mod sse;
 mod supergraph;

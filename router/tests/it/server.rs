@@ -63,6 +63,12 @@ impl Server {
         Self { address, gateway, revocations, shutdown, client }
     }
 
+    /// Why a router does not start.
+    pub fn refusal(config: Config) -> String {
+        let started = Gateway::start(config, Source::Compose(Vec::new()), None, CancellationToken::new());
+        started.err().expect("it should be refused").to_string()
+    }
+
     pub fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
     }

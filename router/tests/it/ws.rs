@@ -10,7 +10,7 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::{self, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
-struct Socket(WebSocketStream<MaybeTlsStream<TcpStream>>);
+pub struct Socket(WebSocketStream<MaybeTlsStream<TcpStream>>);
 
 type Refused = Box<tungstenite::http::Response<Option<Vec<u8>>>>;
 
@@ -33,14 +33,14 @@ impl Socket {
     }
 
     /// A socket that is acknowledged.
-    async fn ready(server: &Server, payload: Value) -> Self {
+    pub async fn ready(server: &Server, payload: Value) -> Self {
         let mut socket = Self::speaking(server).await;
         socket.say(json!({ "type": "connection_init", "payload": payload })).await;
         assert_eq!(socket.hear().await, json!({ "type": "connection_ack" }));
         socket
     }
 
-    async fn say(&mut self, message: Value) {
+    pub async fn say(&mut self, message: Value) {
         self.0.send(Message::text(message.to_string())).await.unwrap();
     }
 
@@ -52,7 +52,7 @@ impl Socket {
         tokio::time::timeout(PATIENCE, self.0.next()).await.expect("a frame in time").map(Result::unwrap)
     }
 
-    async fn hear(&mut self) -> Value {
+    pub async fn hear(&mut self) -> Value {
         loop {
             match self.frame().await {
                 Some(Message::Text(text)) => return serde_json::from_str(&text).unwrap(),
