@@ -123,25 +123,25 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     match arguments.command.unwrap_or(Command::Up(arguments.up)) {
         Command::Up(up) => {
             let config = load(&up.place)?;
-            telemetry::start(&config.log)?;
-            process::up(config, up.demo).await?;
+            let telemetry = telemetry::start(&config, "hansa")?;
+            telemetry.follow(process::up(config, up.demo)).await?;
         }
         Command::Run { mut roles, place } => {
             // Said twice it is still one replica.
             roles.sort();
             roles.dedup();
             let config = load(&place)?;
-            telemetry::start(&config.log)?;
-            process::run(config, &roles).await?;
+            let telemetry = telemetry::start(&config, &format!("hansa-{}", roles.join("-")))?;
+            telemetry.follow(process::run(config, &roles)).await?;
         }
         Command::Router { supergraph, place } => {
             let config = load(&place)?;
-            telemetry::start(&config.log)?;
-            process::router_alone(config, supergraph).await?;
+            let telemetry = telemetry::start(&config, "hansa-router")?;
+            telemetry.follow(process::router_alone(config, supergraph)).await?;
         }
         Command::Migrate { services, place } => {
             let config = load(&place)?;
-            telemetry::start(&config.log)?;
+            telemetry::start(&config, "hansa-migrate")?;
             config.create_data_folder()?;
             registry::migrate(&config, &services).await?;
         }

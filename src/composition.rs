@@ -5,7 +5,7 @@ use crate::{
     health,
     identity::Issuer,
     process::{Life, Process},
-    registry, telemetry,
+    registry,
 };
 use anyhow::{Context, bail};
 use axum::Router;
@@ -32,7 +32,7 @@ const BUS_RETENTION: chrono::Duration = chrono::Duration::days(7);
 impl Process {
     /// Builds the roles and gives what the process serves.
     pub(crate) async fn build(&mut self, roles: &[String]) -> anyhow::Result<Router> {
-        let metrics = telemetry::record_metrics()?;
+        let metrics = self.record_metrics().await?;
         let has = |role: &str| roles.iter().any(|name| name == role);
         self.config.create_data_folder()?;
         let signals = Signals::connect(&self.config.signals, self.shutdown.clone())?;
@@ -86,7 +86,7 @@ impl Process {
         } else {
             routes.merge(health::routes(databases))
         };
-        Ok(routes.merge(telemetry::routes(metrics)))
+        Ok(routes.merge(metrics))
     }
 
     /// The verifier of this process, kept current.

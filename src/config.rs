@@ -1,6 +1,6 @@
 //! Configuration: defaults, then `hansa.toml`, then `HANSA_` variables (`__` nests), then the command line.
 
-use crate::registry::Subgraphs;
+use crate::{registry::Subgraphs, telemetry::Telemetry};
 use anyhow::{Context, bail};
 use figment::{
     Figment,
@@ -25,6 +25,8 @@ pub struct Config {
     pub server: hansa_router::server::Config,
     /// Logging.
     pub log: Log,
+    /// What the process tells of itself besides its log.
+    pub telemetry: Telemetry,
     /// Who issues access tokens.
     pub identity: Identity,
     /// The event bus.
@@ -94,6 +96,7 @@ impl Default for Config {
             data: "data".into(),
             server: hansa_router::server::Config::default(),
             log: Log::default(),
+            telemetry: Telemetry::default(),
             identity: Identity::default(),
             bus: bus::Config::default(),
             signals: signals::Config::default(),

@@ -1,6 +1,6 @@
 //! The life of a process: start, serve, drain.
 
-use crate::{admin, config::Config, demo, identity::Issuer, registry, telemetry};
+use crate::{admin, config::Config, demo, identity::Issuer, registry};
 use anyhow::{Context, bail};
 use axum::Router;
 use hansa_kit::{role::Task, signals::Signals};
@@ -55,7 +55,7 @@ pub async fn up(config: Config, demo: bool) -> anyhow::Result<()> {
     let mut process = Process::new(Life::Embedded, config);
     let roles: Vec<String> = registry::ROLES.iter().map(|&role| role.to_owned()).collect();
     let routes = process.build(&roles).await?;
-    let (address, server) = process.listen(routes).await?;
+    let (address, server) = process.listen(process.config.listen, process.site(routes)).await?;
     if let Some(gateway) = &process.gateway
         && tokio::time::timeout(COMPOSITION, gateway.supergraph().first()).await.is_err()
     {
@@ -99,7 +99,7 @@ pub async fn up(config: Config, demo: bool) -> anyhow::Result<()> {
 pub async fn run(config: Config, roles: &[String]) -> anyhow::Result<()> {
     let mut process = Process::new(Life::Distributed, config);
     let routes = process.build(roles).await?;
-    let (address, server) = process.listen(routes).await?;
+    let (address, server) = process.listen(process.config.listen, process.site(routes)).await?;
     tracing::info!(roles = roles.join(" "), "ready: http://{address}/");
     process.serve(server).await
 }
@@ -117,12 +117,12 @@ pub async fn router_alone(config: Config, supergraph: PathBuf) -> anyhow::Result
         None => None,
     };
     let source = Source::File(supergraph);
-    let metrics = telemetry::record_metrics()?;
+    let metrics = process.record_metrics().await?;
     let gateway = Gateway::start(process.config.router.clone(), source, verifier, process.shutdown.clone())?;
     process.gateway = Some(gateway.clone());
-    let routes = gateway.routes().merge(hansa_playground::routes()).merge(telemetry::routes(metrics));
+    let routes = gateway.routes().merge(hansa_playground::routes()).merge(metrics);
     process.workers = Arc::new(Workers::per_core()?);
-    let (address, server) = process.listen(routes).await?;
+    let (address, server) = process.listen(process.config.listen, process.site(routes)).await?;
     tracing::info!("ready: http://{address}/graphql");
     process.serve(server).await
 }
@@ -148,12 +148,19 @@ impl Process {
         });
     }
 
-    async fn listen(&self, routes: Router) -> anyhow::Result<(SocketAddr, impl Future<Output = ()> + use<>)> {
-        let listener = TcpListener::bind(self.config.listen)
-            .await
-            .with_context(|| format!("cannot listen on {}", self.config.listen))?;
+    /// What clients reach.
+    fn site(&self, routes: Router) -> Site {
+        Site { gateway: self.gateway.clone(), routes }
+    }
+
+    /// Listens; gives the address and what serves there until shutdown.
+    pub(crate) async fn listen(
+        &self,
+        address: SocketAddr,
+        site: Site,
+    ) -> anyhow::Result<(SocketAddr, impl Future<Output = ()> + use<>)> {
+        let listener = TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))?;
         let address = listener.local_addr()?;
-        let site = Site { gateway: self.gateway.clone(), routes };
         let (workers, shutdown) = (self.workers.clone(), self.shutdown.clone());
         Ok((address, server::serve(listener, site, self.config.server.clone(), workers, shutdown)))
     }

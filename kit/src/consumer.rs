@@ -6,7 +6,7 @@
 use crate::{
     Clock, Error,
     bus::{Bus, Consumer, Delivery, Record},
-    database,
+    database, trace,
 };
 use backon::{BackoffBuilder, ExponentialBuilder};
 use chrono::{DateTime, Utc};
@@ -16,6 +16,7 @@ use sea_orm::{ActiveValue::Set, DatabaseConnection, DatabaseTransaction, entity:
 use serde_json::Value;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 
 mod entity {
     use sea_orm::entity::prelude::*;
@@ -185,6 +186,31 @@ where
     H: Handler,
 {
     let event: AnyEvent = serde_json::from_slice(&delivery.payload)?;
+    let span = tracing::trace_span!(
+        target: trace::TARGET,
+        "process",
+        otel.kind = "consumer",
+        otel.name = format!("process {}", delivery.topic),
+        "messaging.operation.type" = "process",
+        "messaging.destination.name" = delivery.topic,
+        "messaging.consumer.group.name" = source.group,
+        "messaging.message.id" = %event.id,
+        "cloudevents.event_type" = event.r#type,
+        otel.status_code = tracing::field::Empty,
+    );
+    trace::follow_event(&span, event.traceparent.as_deref());
+    let outcome = take_effect(source, event, handle).instrument(span.clone()).await;
+    if outcome.is_err() {
+        span.record("otel.status_code", "ERROR");
+    }
+    outcome
+}
+
+/// The effect of an event and its id in the inbox, in one transaction; nothing when the id is there already.
+async fn take_effect<H>(source: &Source, event: AnyEvent, handle: &H) -> Result<(), HandlerError>
+where
+    H: Handler,
+{
     let transaction = database::begin(&source.database).await?;
     if !remember(&transaction, event.id, source.clock.now()).await? {
         return Ok(transaction.rollback().await?);

@@ -2,7 +2,8 @@
 //!
 //! [`serve`] answers GraphQL over HTTP for a subgraph, [`viewer`] says who asks, [`codes`] what can be answered when it
 //! goes wrong, [`ids`], [`filter`] and [`paging`] shape the API. [`database`], [`outbox`], [`consumer`], [`bus`], [`idempotency`]
-//! and [`lease`] hold the guarantees of storage and events; [`streams`] and [`signals`] those of live data.
+//! and [`lease`] hold the guarantees of storage and events; [`streams`] and [`signals`] those of live data. [`trace`] says
+//! what caused what.
 
 pub mod bus;
 pub mod clock;
@@ -23,6 +24,7 @@ pub mod signals;
 pub mod streams;
 #[cfg(feature = "testing")]
 pub mod testing;
+pub mod trace;
 pub mod viewer;
 
 pub use clock::Clock;

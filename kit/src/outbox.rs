@@ -6,7 +6,7 @@
 use crate::{
     Clock, Error,
     bus::{self, Bus, MAX_RECORD, Record},
-    database, ids, lease,
+    database, ids, lease, trace,
 };
 use backon::{BackoffBuilder, ExponentialBuilder};
 use chrono::{DateTime, Utc};
@@ -72,7 +72,7 @@ impl Outbox {
 /// # Errors
 /// When the database fails or the event is too large for the bus.
 pub async fn write<E: Event, C: ConnectionTrait>(transaction: &C, now: DateTime<Utc>, event: E) -> Result<(), Error> {
-    let envelope = Envelope::new(ids::new(), now, event);
+    let envelope = Envelope { traceparent: trace::traceparent(), ..Envelope::new(ids::new(), now, event) };
     let payload = serde_json::to_string(&envelope)?;
     let size = envelope.subject.len() + payload.len();
     if size > MAX_RECORD {

@@ -5,6 +5,7 @@
 
 use crate::{
     codes::Code,
+    trace,
     viewer::{Client, Viewer},
 };
 use async_graphql::{ObjectType, Request, Response, Schema, ServerError, SubscriptionType, Value};
@@ -24,6 +25,7 @@ use futures::{Stream, StreamExt};
 use hansa_token::Verifier;
 use std::{convert::Infallible, sync::Arc, time::Duration};
 use tokio_util::sync::CancellationToken;
+use tracing::{Instrument, Span, field};
 
 /// Largest request body, in bytes.
 const MAX_BODY: usize = 2 * 1024 * 1024;
@@ -65,11 +67,33 @@ where
     M: ObjectType + 'static,
     S: SubscriptionType + 'static,
 {
-    let viewer = match viewer(&endpoint.verifier, &headers).await {
+    let span = tracing::trace_span!(
+        target: trace::TARGET,
+        "graphql",
+        otel.kind = "server",
+        otel.name = "POST /graphql",
+        "http.request.method" = "POST",
+        "http.route" = "/graphql",
+        "http.response.status_code" = field::Empty,
+        "graphql.operation.name" = field::Empty,
+    );
+    trace::follow_request(&span, &headers);
+    let response = respond(&endpoint, &headers, &body).instrument(span.clone()).await;
+    span.record("http.response.status_code", i64::from(response.status().as_u16()));
+    response
+}
+
+async fn respond<Q, M, S>(endpoint: &Arc<Endpoint<Q, M, S>>, headers: &HeaderMap, body: &Bytes) -> HttpResponse
+where
+    Q: ObjectType + 'static,
+    M: ObjectType + 'static,
+    S: SubscriptionType + 'static,
+{
+    let viewer = match viewer(&endpoint.verifier, headers).await {
         Ok(viewer) => viewer,
         Err(error) => return refuse(&error),
     };
-    let request = match serde_json::from_slice::<Request>(&body) {
+    let request = match serde_json::from_slice::<Request>(body) {
         Ok(request) => request,
         Err(error) => {
             return bad_request(&format!("bad request: {error}"));
@@ -78,9 +102,10 @@ where
     if holds_nul(&request) {
         return bad_request("the character U+0000 cannot be stored");
     }
+    Span::current().record("graphql.operation.name", request.operation_name.as_deref());
     let identity = viewer.identity().cloned();
-    let request = request.data(viewer).data(client(&headers));
-    if wants_stream(&headers) {
+    let request = request.data(viewer).data(client(headers));
+    if wants_stream(headers) {
         let results = endpoint.schema.execute_stream(request).map(with_codes);
         let until = until(endpoint.verifier.clone(), identity, endpoint.shutdown.clone());
         return sse(results, until).into_response();

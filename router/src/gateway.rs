@@ -12,7 +12,7 @@ use crate::rate::Rates;
 use crate::request::{GraphQLRequest, RequestContext};
 use crate::subscription::{Admission, Admitted};
 use crate::supergraph::{self, Live, Source, Supergraph};
-use crate::telemetry;
+use crate::telemetry::{self, trace};
 use futures::stream::BoxStream;
 use hansa_token::{Claims, Verifier};
 use std::net::IpAddr;
@@ -193,7 +193,13 @@ impl Prepared {
 
     fn span(&self) -> Span {
         let name = self.operation.name.as_deref();
-        tracing::info_span!("operation", graphql.operation.r#type = self.kind(), graphql.operation.name = name)
+        tracing::trace_span!(
+            target: trace::TARGET,
+            "operation",
+            otel.name = self.kind(),
+            "graphql.operation.type" = self.kind(),
+            "graphql.operation.name" = name,
+        )
     }
 
     /// `query`, `mutation` or `subscription`.

@@ -96,6 +96,7 @@ fn cloud_event() -> Value {
             "subject": { "type": "string", "description": "The aggregate; events of one keep their order." },
             "time": { "type": "string", "format": "date-time" },
             "datacontenttype": { "const": "application/json" },
+            "traceparent": { "type": "string", "description": "The trace that it belongs to (W3C Trace Context)." },
             "data": {}
         }
     })

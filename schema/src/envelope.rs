@@ -18,9 +18,8 @@ pub trait Event: Serialize + DeserializeOwned + JsonSchema {
     fn subject(&self) -> String;
 }
 
-/// A CloudEvents 1.0 envelope with its data.
+/// A CloudEvents 1.0 envelope with its data. Extension attributes that it does not know are passed over.
 #[derive(Clone, Debug, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
 pub struct Envelope<T> {
     /// Always `1.0`.
     pub specversion: String,
@@ -36,6 +35,9 @@ pub struct Envelope<T> {
     pub time: DateTime<Utc>,
     /// Always `application/json`.
     pub datacontenttype: String,
+    /// The trace that it belongs to, if any (CloudEvents extension "Distributed Tracing").
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traceparent: Option<String>,
     /// What happened.
     pub data: T,
 }
@@ -51,6 +53,7 @@ impl<T: Event> Envelope<T> {
             subject: data.subject(),
             time,
             datacontenttype: "application/json".into(),
+            traceparent: None,
             data,
         }
     }

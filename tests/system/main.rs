@@ -18,6 +18,7 @@ mod process;
 mod smtp;
 mod socket;
 mod story;
+mod tracing;
 
 use std::time::Duration;
 

@@ -11,6 +11,7 @@ use super::write::write_plain;
 use crate::operation::Variables;
 use crate::request::RequestContext;
 use crate::supergraph::Supergraph;
+use crate::telemetry::trace;
 use crate::transport::FetchError;
 use bytes::Bytes;
 use futures::future::{BoxFuture, FutureExt, join_all};
@@ -67,7 +68,7 @@ impl<'a> Execution<'a> {
     {
         match node {
             Node::Fetch(fetch) => {
-                let span = tracing::info_span!("fetch", subgraph = fetch.service);
+                let span = trace::fetch(&fetch.service);
                 self.fetch(fetch).instrument(span).boxed()
             }
             Node::Sequence(nodes) => async move {
@@ -97,7 +98,10 @@ impl<'a> Execution<'a> {
         };
         match answer {
             Ok(bytes) => self.accept(fetch, bytes, asked),
-            Err(error) => self.fail(fetch, &asked, &error),
+            Err(error) => {
+                trace::failed(&error);
+                self.fail(fetch, &asked, &error);
+            }
         }
     }
 

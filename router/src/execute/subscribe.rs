@@ -8,12 +8,14 @@ use crate::error::{Code, GraphQLError};
 use crate::operation::{Operation, Variables};
 use crate::request::RequestContext;
 use crate::supergraph::Supergraph;
+use crate::telemetry::trace;
 use crate::transport::FetchError;
 use bytes::Bytes;
 use futures::stream::{BoxStream, StreamExt};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
+use tracing::Instrument;
 
 /// What every event needs.
 struct Subscription {
@@ -61,7 +63,10 @@ async fn open(
     let mut body = Body::new(fetch, 0);
     body.variables(fetch, &subscription.variables);
     let stream = match subscription.supergraph.subgraphs.get(&fetch.service) {
-        Some(subgraph) => subgraph.stream(body.finish(), &subscription.context.forward, deadline).await,
+        Some(subgraph) => {
+            let opening = subgraph.stream(body.finish(), &subscription.context.forward, deadline);
+            opening.instrument(trace::fetch(&fetch.service)).await
+        }
         None => Err(FetchError::Unavailable("it is not known".into())),
     };
     stream.map_err(|error| unavailable(&fetch.service, &error))

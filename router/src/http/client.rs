@@ -2,6 +2,7 @@
 
 use crate::config::Network;
 use crate::telemetry::REQUEST_ID;
+use crate::telemetry::trace::{TRACEPARENT, TRACESTATE};
 use axum::extract::ConnectInfo;
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
@@ -9,8 +10,7 @@ use std::net::{IpAddr, SocketAddr};
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 /// Sent on as they are: who asks, by which request, in which trace (W3C Trace Context).
-const FORWARDED: [HeaderName; 4] =
-    [header::USER_AGENT, REQUEST_ID, HeaderName::from_static("traceparent"), HeaderName::from_static("tracestate")];
+const FORWARDED: [HeaderName; 4] = [header::USER_AGENT, REQUEST_ID, TRACEPARENT, TRACESTATE];
 
 /// The sender of a request, as far as the network tells.
 pub(crate) struct Client {

@@ -107,6 +107,19 @@ pub enum FetchError {
 }
 
 impl FetchError {
+    /// Which of these it is, for metrics and traces.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Self::Connect(_) => "connect",
+            Self::Broken(_) => "broken",
+            Self::Unavailable(_) => "unavailable",
+            Self::Status(_) => "status",
+            Self::TooLarge(_) => "too_large",
+            Self::Timeout => "timeout",
+            Self::LeftAlone => "left_alone",
+        }
+    }
+
     /// Whether a query may be tried again.
     fn is_transient(&self) -> bool {
         match self {

@@ -1,6 +1,7 @@
 //! One attempt to send a request, in the process or over HTTP.
 
 use super::{FetchError, Transport};
+use crate::telemetry::trace;
 use axum::body::Body;
 use bytes::Bytes;
 use futures::FutureExt;
@@ -106,6 +107,7 @@ fn request<B>(uri: &Uri, headers: &HeaderMap, body: B, wants: Wants) -> Request<
     let accept = if wants == Wants::Json { ACCEPT_JSON } else { ACCEPT_EVENTS };
     request.headers_mut().insert(ACCEPT, accept);
     request.headers_mut().insert(CONTENT_TYPE, JSON);
+    trace::inject(request.headers_mut());
     request
 }
 

@@ -1,12 +1,14 @@
-//! What the router tells of itself: a log line per request, and metrics through the `metrics` facade. Names follow the
+//! What the router tells of itself: a log line per request, traces, and metrics through the `metrics` facade. Names follow the
 //! OpenTelemetry semantic conventions; an exporter turns their dots into what it needs. Nothing personal is recorded.
+
+pub(crate) mod trace;
 
 use axum::extract::Request;
 use axum::response::Response;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use metrics::{counter, gauge, histogram};
 use std::time::Instant;
-use tracing::Instrument;
+use tracing::{Instrument, Span, field};
 use uuid::Uuid;
 
 /// The header that names a request, from the client or made here; it is answered and sent on to subgraphs.
@@ -38,15 +40,24 @@ where
     let id = request_id(request.headers());
     request.extensions_mut().insert(RequestId(id.clone()));
     request.headers_mut().insert(REQUEST_ID, id.clone());
-    let span = tracing::info_span!("request", id = id.to_str().unwrap_or_default());
+    // What comes every few seconds would fill the traces with nothing.
+    let is_probe = PROBES.contains(&request.uri().path());
+    let (server, trace) = if is_probe { (Span::none(), None) } else { trace::serve(&mut request) };
+    let span = tracing::info_span!("request", id = id.to_str().unwrap_or_default(), trace = field::Empty);
+    if let Some(trace) = trace {
+        span.record("trace", field::display(trace));
+    }
+    let traced = server.clone();
     async move {
         let mut exchange = Exchange::begin(request.method().clone(), request.uri().path().to_owned());
         let mut response = answer(request).await;
         exchange.status = response.status().as_u16();
+        trace::answered(&server, response.status());
         exchange.summary = response.extensions_mut().remove().unwrap_or_default();
         response.headers_mut().insert(REQUEST_ID, id);
         response
     }
+    .instrument(traced)
     .instrument(span)
     .await
 }
