@@ -65,7 +65,8 @@ pub fn is_ending(verifier: Option<&Verifier>, claims: Option<&Claims>) -> bool {
     time_left(claims) <= CLOCK_SKEW || verifier.revocations().is_revoked(&claims.sid)
 }
 
-fn time_left(claims: &Claims) -> Duration {
+/// How long the token is valid.
+pub(crate) fn time_left(claims: &Claims) -> Duration {
     let expires = SystemTime::UNIX_EPOCH + Duration::from_secs(u64::try_from(claims.exp).unwrap_or(0));
     expires.duration_since(SystemTime::now()).unwrap_or_default()
 }

@@ -2,7 +2,7 @@
 
 use crate::error::Error;
 use crate::limits::Limits;
-use crate::{documents, supergraph, transport};
+use crate::{documents, subscription, supergraph, transport};
 use serde::{Deserialize, Serialize};
 
 /// Everything that can be configured of the router.
@@ -13,6 +13,8 @@ pub struct Config {
     pub supergraph: supergraph::Config,
     /// How subgraphs are talked to.
     pub subgraphs: transport::Config,
+    /// How live streams are run.
+    pub subscriptions: subscription::Config,
     /// Limits on what a client controls.
     pub limits: Limits,
     /// Documents that clients name instead of sending them.
@@ -39,6 +41,7 @@ impl Config {
             ("limits.http.timeout_ms", http.timeout_ms),
             ("limits.streams.max_operations", streams.max_operations as u64),
             ("limits.streams.max_message_bytes", streams.max_message_bytes as u64),
+            ("limits.streams.max_queue", streams.max_queue as u64),
             ("limits.streams.init_timeout_ms", streams.init_timeout_ms),
             ("limits.streams.heartbeat_ms", streams.heartbeat_ms),
             ("limits.streams.write_timeout_ms", streams.write_timeout_ms),

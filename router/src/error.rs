@@ -43,6 +43,8 @@ pub enum Code {
     CostLimitExceeded,
     /// Too many requests.
     RateLimited,
+    /// The client did not read a stream as fast as others who share it: it has to subscribe again.
+    SlowConsumer,
     /// Introspection is switched off.
     IntrospectionDisabled,
     /// The field needs a signed-in caller.

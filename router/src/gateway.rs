@@ -4,13 +4,13 @@ use crate::auth;
 use crate::config::Config;
 use crate::documents::Documents;
 use crate::error::{Code, Error, GraphQLError};
-use crate::execute::{self, Answer};
+use crate::execute::{self, Answer, Broken, Step};
 use crate::http::origins::Origins;
 use crate::limits::Count;
 use crate::operation::{self, Operation, OperationKind, Variables};
 use crate::rate::Rates;
-use crate::request::{GraphQLRequest, RequestContext};
-use crate::subscription::{Admission, Admitted};
+use crate::request::{Caller, GraphQLRequest, RequestContext};
+use crate::subscription::{Admission, Admitted, Feeds};
 use crate::supergraph::{self, Live, Source, Supergraph};
 use crate::telemetry::{self, trace};
 use futures::stream::BoxStream;
@@ -32,6 +32,7 @@ pub struct Gateway {
     pub(crate) supergraph: Arc<Live>,
     pub(crate) verifier: Option<Arc<Verifier>>,
     pub(crate) admission: Arc<Admission>,
+    pub(crate) feeds: Arc<Feeds>,
     pub(crate) documents: Documents,
     pub(crate) rates: Rates,
     pub(crate) shutdown: CancellationToken,
@@ -65,7 +66,8 @@ impl Gateway {
             shutdown.clone(),
         ));
         let admission = Arc::new(Admission::default());
-        Ok(Arc::new(Self { config, origins, cors, supergraph, verifier, admission, documents, rates, shutdown }))
+        let feeds = Arc::default();
+        Ok(Arc::new(Self { config, origins, cors, supergraph, verifier, admission, feeds, documents, rates, shutdown }))
     }
 
     /// `/graphql` (POST, GET, event streams, sockets), `/health` and `/ready`.
@@ -159,7 +161,7 @@ fn one(error: GraphQLError) -> Vec<GraphQLError> {
 pub(crate) struct Prepared {
     supergraph: Arc<Supergraph>,
     pub(crate) operation: Arc<Operation>,
-    variables: Arc<Variables>,
+    pub(crate) variables: Arc<Variables>,
     /// What the operation costs with these variables.
     pub(crate) cost: u64,
     deadline: Instant,
@@ -178,17 +180,28 @@ impl Prepared {
     }
 
     /// Starts a subscription.
-    pub(crate) async fn subscribe(
-        &self,
-        context: &RequestContext,
-    ) -> Result<BoxStream<'static, Answer>, Vec<GraphQLError>> {
+    ///
+    /// # Errors
+    /// When its subgraph cannot be reached.
+    pub(crate) async fn subscribe(&self, caller: &Caller) -> Result<BoxStream<'static, Step>, GraphQLError> {
         let begun = std::time::Instant::now();
-        let started = execute::subscribe(&self.supergraph, &self.operation, &self.variables, context, self.deadline)
-            .instrument(self.span())
-            .await;
+        let started = self.resume(caller, None, self.deadline).instrument(self.span()).await;
         let outcome = if started.is_ok() { "ok" } else { "failed" };
         telemetry::record_operation(self.kind(), outcome.to_owned(), begun);
-        started
+        started.map_err(|broken| broken.report())
+    }
+
+    /// Starts a subscription again, if its stream is durable behind this cursor.
+    ///
+    /// # Errors
+    /// When its subgraph cannot be reached.
+    pub(crate) async fn resume(
+        &self,
+        caller: &Caller,
+        after: Option<&str>,
+        deadline: Instant,
+    ) -> Result<BoxStream<'static, Step>, Broken> {
+        execute::subscribe(&self.supergraph, &self.operation, &self.variables, caller, after, deadline).await
     }
 
     fn span(&self) -> Span {

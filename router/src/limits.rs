@@ -92,6 +92,8 @@ pub struct Streams {
     pub max_operations: usize,
     /// The largest message that a client may send over a socket, in bytes.
     pub max_message_bytes: usize,
+    /// The most events of a shared stream that wait for one client; see [`subscription::Config`](crate::subscription::Config).
+    pub max_queue: usize,
     /// How long a socket may take to send `connection_init`, in milliseconds.
     pub init_timeout_ms: u64,
     /// After so long without a message the client hears a heartbeat, in milliseconds. A socket that is silent for two
@@ -109,6 +111,7 @@ impl Default for Streams {
             max_total: 20_000,
             max_operations: 100,
             max_message_bytes: 256 << 10,
+            max_queue: 64,
             init_timeout_ms: 5_000,
             heartbeat_ms: 12_000,
             write_timeout_ms: 10_000,

@@ -5,6 +5,7 @@ use http::HeaderMap;
 use serde::Deserialize;
 use std::net::IpAddr;
 use std::sync::Arc;
+use tokio::sync::watch;
 
 /// The parameters of a GraphQL request (GraphQL over HTTP, "Request Parameters").
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -44,4 +45,32 @@ pub struct RequestContext {
     pub address: Option<IpAddr>,
     /// Headers to send along to subgraphs: `authorization`, `traceparent`, `x-request-id`, …
     pub forward: HeaderMap,
+}
+
+/// Who reads a stream: a socket's token may be renewed while its operations run.
+#[derive(Clone, Debug)]
+pub struct Caller(watch::Receiver<Arc<RequestContext>>);
+
+impl Caller {
+    /// A caller who stays as they are.
+    pub fn fixed(context: RequestContext) -> Self {
+        Self(watch::channel(Arc::new(context)).1)
+    }
+
+    /// A caller who is renewed by the sender.
+    pub(crate) fn renewable(contexts: watch::Receiver<Arc<RequestContext>>) -> Self {
+        Self(contexts)
+    }
+
+    /// As of now.
+    pub fn now(&self) -> Arc<RequestContext> {
+        self.0.borrow().clone()
+    }
+
+    /// Completes when the caller has been renewed since the last time, perhaps never. Cancel safe.
+    pub async fn renewed(&mut self) {
+        if self.0.changed().await.is_err() {
+            std::future::pending().await
+        }
+    }
 }

@@ -159,3 +159,34 @@ test("sockets end with their session", async () => {
   assert.deepEqual(await ending.closed(), [4403, "TOKEN_REVOKED"]);
   assert.deepEqual(await expiring.closed(), [4401, "TOKEN_EXPIRED"]);
 });
+
+test("a socket lives on with renewed tokens, and its subscription too", async () => {
+  const account = await register(BRIEF_URL);
+  const other = await register(BRIEF_URL);
+  const renewing = await ready(account);
+  renewing.say({ type: "subscribe", id: "1", payload: { query: NEWS } });
+  const left = await ready(other);
+  let isOver = false;
+  const over = left.closed().then(() => (isOver = true));
+  for (let renewals = 1; !isOver; renewals++) {
+    await refresh(account);
+    renewing.say({ type: "ping", payload: { authorization: `Bearer ${account.accessToken}` } });
+    const pongs = await until(() => {
+      const pongs = renewing.messages.filter(({ type }) => type === "pong");
+      return pongs.length === renewals && pongs;
+    });
+    assert.ok(Date.parse(pongs.at(-1).payload.expiresAt) > Date.now());
+    await Promise.race([over, new Promise((soon) => setTimeout(soon, 1000))]);
+  }
+  // By now the first token has expired. What it opened has been opened again.
+  const events = () => renewing.messages.filter(({ type }) => type === "next");
+  for (let i = 1; i <= 3; i++) {
+    await change(account);
+    await until(() => events().length === i);
+  }
+  assert.deepEqual(events().map(({ payload }) => payload.errors), [undefined, undefined, undefined]);
+  renewing.say({ type: "ping", payload: { authorization: `Bearer ${other.accessToken}` } });
+  const refused = await renewing.hear(({ type, payload }) => type === "pong" && payload?.errors);
+  assert.ok(["FORBIDDEN", "TOKEN_EXPIRED"].includes(refused.payload.errors[0].extensions.code));
+  renewing.socket.close();
+});

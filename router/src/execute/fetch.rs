@@ -243,6 +243,14 @@ impl Body {
         }
     }
 
+    /// Adds a variable of the fetch that is the router's own, if the fetch has it.
+    pub(super) fn own_variable(&mut self, fetch: &Fetch, name: &str, value: &str) {
+        if let Some(variable) = fetch.variables.iter().find(|variable| variable.name == name) {
+            self.begin(variable);
+            write_plain(value, &mut self.json);
+        }
+    }
+
     /// Adds the variables that hold representations.
     fn representations(&mut self, all: &[Entities], asked: &[Asked]) {
         for (index, (entities, asked)) in all.iter().zip(asked).enumerate() {

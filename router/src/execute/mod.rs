@@ -21,8 +21,9 @@ mod write;
 
 pub use names::Names;
 pub use plan::Plan;
+pub(crate) use plan::possible_types;
 pub use projection::Projection;
-pub use subscribe::subscribe;
+pub use subscribe::{Broken, Step, subscribe};
 
 pub(crate) use failure::unavailable;
 

@@ -147,7 +147,7 @@ impl Types {
 }
 
 /// The object types that a value of this type may have.
-pub(super) fn possible_types(name: &str, schema: &SupergraphState) -> BTreeSet<String> {
+pub(crate) fn possible_types(name: &str, schema: &SupergraphState) -> BTreeSet<String> {
     match schema.definitions.get(name) {
         Some(SupergraphDefinition::Union(union)) => union.types.iter().cloned().collect(),
         Some(SupergraphDefinition::Interface(_)) => schema.interface_members(name).cloned().unwrap_or_default(),

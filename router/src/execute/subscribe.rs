@@ -2,86 +2,135 @@
 
 use super::failure::unavailable;
 use super::fetch::{Body, Execution, Received};
-use super::plan::Plan;
+use super::plan::{Fetch, Plan};
 use super::{Answer, project};
-use crate::error::{Code, GraphQLError};
-use crate::operation::{Operation, Variables};
-use crate::request::RequestContext;
+use crate::error::GraphQLError;
+use crate::operation::{AFTER_VARIABLE, Operation, Variables};
+use crate::request::Caller;
 use crate::supergraph::Supergraph;
 use crate::telemetry::trace;
 use crate::transport::FetchError;
 use bytes::Bytes;
 use futures::stream::{BoxStream, StreamExt};
+use sonic_rs::JsonValueTrait;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 use tracing::Instrument;
+
+/// A step of one upstream stream.
+#[derive(Debug)]
+pub enum Step {
+    /// An event, completed and projected; of a durable stream with its cursor.
+    Event(Answer, Option<String>),
+    /// The stream broke off; nothing follows.
+    Broken(Broken),
+}
+
+/// Why a subgraph's stream could not be opened, or broke off. Its text is for the log, never for clients.
+#[derive(Debug)]
+pub struct Broken {
+    service: String,
+    reason: FetchError,
+}
+
+impl Broken {
+    /// Logs it, and gives the error that clients see.
+    pub fn report(&self) -> GraphQLError {
+        unavailable(&self.service, &self.reason)
+    }
+}
+
+impl fmt::Display for Broken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.service, self.reason)
+    }
+}
 
 /// What every event needs.
 struct Subscription {
     supergraph: Arc<Supergraph>,
     operation: Arc<Operation>,
     variables: Arc<Variables>,
-    context: RequestContext,
+    caller: Caller,
     /// How long the completion of one event may take.
     patience: Duration,
 }
 
-/// Starts a subscription: one answer for each event. The deadline bounds the start; completing an event may take as
-/// long again. A broken stream gives a last answer with an error. Dropping the stream ends it upstream.
+/// Starts a subscription, of a durable stream behind `after` if it is given in place of what the client says. The
+/// deadline bounds the start; completing an event may take as long again. Dropping the stream ends it upstream.
+///
+/// # Errors
+/// When the subgraph cannot be reached.
 pub async fn subscribe(
     supergraph: &Arc<Supergraph>,
     operation: &Arc<Operation>,
     variables: &Arc<Variables>,
-    context: &RequestContext,
+    caller: &Caller,
+    after: Option<&str>,
     deadline: Instant,
-) -> Result<BoxStream<'static, Answer>, Vec<GraphQLError>> {
+) -> Result<BoxStream<'static, Step>, Broken> {
     let subscription = Subscription {
         supergraph: supergraph.clone(),
         operation: operation.clone(),
         variables: variables.clone(),
-        context: context.clone(),
+        caller: caller.clone(),
         patience: deadline.saturating_duration_since(Instant::now()),
     };
-    let Some(plan) = operation.plan.as_ref().filter(|plan| plan.subscription.is_some()) else {
+    let Some((_, fetch)) = upstream(operation) else {
         // Nothing is to be fetched: every field is denied, or skipped.
-        let answer = super::run(supergraph, operation, variables, context, deadline).await;
-        return Ok(futures::stream::once(std::future::ready(answer)).boxed());
+        let answer = super::run(supergraph, operation, variables, &caller.now(), deadline).await;
+        return Ok(futures::stream::once(std::future::ready(Step::Event(answer, None))).boxed());
     };
-    let events = open(plan, &subscription, deadline).await.map_err(|error| vec![error])?;
-    Ok(answers(subscription, events))
-}
-
-async fn open(
-    plan: &Plan,
-    subscription: &Subscription,
-    deadline: Instant,
-) -> Result<BoxStream<'static, Result<Bytes, FetchError>>, GraphQLError> {
-    let Some(fetch) = &plan.subscription else {
-        return Err(GraphQLError::new(Code::Internal, "The operation is not a subscription."));
-    };
-    let mut body = Body::new(fetch, 0);
-    body.variables(fetch, &subscription.variables);
-    let stream = match subscription.supergraph.subgraphs.get(&fetch.service) {
+    let body = body(operation, fetch, variables, after);
+    let context = caller.now();
+    let events = match supergraph.subgraphs.get(&fetch.service) {
         Some(subgraph) => {
-            let opening = subgraph.stream(body.finish(), &subscription.context.forward, deadline);
+            let opening = subgraph.stream(body, &context.forward, deadline);
             opening.instrument(trace::fetch(&fetch.service)).await
         }
         None => Err(FetchError::Unavailable("it is not known".into())),
     };
-    stream.map_err(|error| unavailable(&fetch.service, &error))
+    let service = fetch.service.clone();
+    match events {
+        Ok(events) => Ok(steps(subscription, events)),
+        Err(reason) => Err(Broken { service, reason }),
+    }
 }
 
-fn answers(
+fn upstream(operation: &Operation) -> Option<(&Plan, &Fetch)> {
+    let plan = operation.plan.as_ref()?;
+    Some((plan, plan.subscription.as_ref()?))
+}
+
+/// The request body for the subgraph.
+fn body(operation: &Operation, fetch: &Fetch, variables: &Variables, after: Option<&str>) -> Bytes {
+    let mut body = Body::new(fetch, 0);
+    body.variables(fetch, variables);
+    let given = operation.resumption.as_ref().and_then(|resumption| resumption.after(variables));
+    if let Some(cursor) = after.or(given) {
+        body.own_variable(fetch, AFTER_VARIABLE, cursor);
+    }
+    body.finish()
+}
+
+fn steps(
     subscription: Subscription,
     mut events: BoxStream<'static, Result<Bytes, FetchError>>,
-) -> BoxStream<'static, Answer> {
+) -> BoxStream<'static, Step> {
     async_stream::stream! {
+        let Some((plan, fetch)) = upstream(&subscription.operation) else { return };
         while let Some(event) = events.next().await {
-            let broken = event.is_err();
-            yield subscription.answer(event).await;
-            if broken {
-                return;
+            match event {
+                Ok(bytes) => {
+                    let cursor = subscription.cursor(&bytes);
+                    yield Step::Event(subscription.answer(plan, fetch, bytes).await, cursor);
+                }
+                Err(reason) => {
+                    yield Step::Broken(Broken { service: fetch.service.clone(), reason });
+                    return;
+                }
             }
         }
     }
@@ -89,21 +138,22 @@ fn answers(
 }
 
 impl Subscription {
+    /// The place of an event in a durable stream.
+    fn cursor(&self, event: &[u8]) -> Option<String> {
+        let resumption = self.operation.resumption.as_ref()?;
+        let cursor = sonic_rs::get(event, ["data", &resumption.key, "cursor"]).ok()?;
+        cursor.as_str().map(str::to_owned)
+    }
+
     /// Completes one event.
-    async fn answer(&self, event: Result<Bytes, FetchError>) -> Answer {
-        let (Some(plan), projection) = (&self.operation.plan, &self.operation.projection) else {
-            return Answer::failed(&[]);
-        };
-        let Some(fetch) = &plan.subscription else { return Answer::failed(&[]) };
-        let bytes = match event {
-            Ok(bytes) => bytes,
-            Err(error) => return Answer::failed(&[unavailable(&fetch.service, &error)]),
-        };
+    async fn answer(&self, plan: &Plan, fetch: &Fetch, event: Bytes) -> Answer {
+        let projection = &self.operation.projection;
         let received = Received::new(plan);
         let deadline = Instant::now() + self.patience;
+        let context = self.caller.now();
         let execution =
-            Execution::new(&self.supergraph, plan, projection, &self.variables, &self.context, deadline, &received);
-        execution.accept_event(fetch, bytes);
+            Execution::new(&self.supergraph, plan, projection, &self.variables, &context, deadline, &received);
+        execution.accept_event(fetch, event);
         execution.run(&plan.root).await;
         project(&self.supergraph, &self.operation, &self.variables, execution.finish())
     }

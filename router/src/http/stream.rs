@@ -2,13 +2,13 @@
 
 use super::media::Format;
 use super::{events, multipart, reply};
+use crate::Gateway;
 use crate::error::{Code, GraphQLError};
 use crate::gateway::Prepared;
 use crate::limits::Streams;
-use crate::request::RequestContext;
+use crate::request::{Caller, RequestContext};
 use crate::subscription::{self, Admitted, Event};
 use crate::telemetry::Summary;
-use crate::{Gateway, auth};
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
@@ -92,11 +92,12 @@ pub(super) fn respond(
 ) -> Response {
     let (sender, receiver) = mpsc::channel(QUEUE);
     let claims = context.claims.clone();
+    let caller = Caller::fixed(context);
     let stream = async move {
         let _admitted = admitted;
         let writer = Writer::new(sender.clone(), framing, &gateway.config.limits.streams);
         let results = async {
-            writer.write(subscription::events(gateway.clone(), prepared, context)).await?;
+            writer.write(subscription::events(gateway.clone(), prepared, caller.clone())).await?;
             if gateway.is_ending(claims.as_deref()) {
                 // Whoever ends all streams will end this one in a moment: the subscription is not complete.
                 std::future::pending::<()>().await;
@@ -105,7 +106,7 @@ pub(super) fn respond(
         };
         tokio::select! {
             _ = results => {}
-            code = auth::ended(gateway.verifier.as_deref(), claims.as_deref()) => {
+            code = subscription::ended(&gateway, caller.clone()) => {
                 writer.send(framing.broken_off(GraphQLError::new(code, "the session has ended"))).await;
                 writer.send(framing.complete()).await;
             }
@@ -172,7 +173,8 @@ impl Writer {
                 Ok(Some(Event::Next(result))) => self.send(self.framing.next(&result)).await?,
                 Ok(Some(Event::Last(result))) => return self.finish(&result).await,
                 Ok(Some(Event::Errors(errors))) => return self.finish(&reply::body(&errors)).await,
-                Ok(None) => return Some(()),
+                Ok(Some(Event::End)) => return Some(()),
+                Ok(None) => return None,
             }
         }
     }

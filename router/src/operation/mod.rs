@@ -11,6 +11,7 @@ mod introspection;
 mod measure;
 mod overrides;
 mod repeats;
+mod resumption;
 mod variables;
 
 pub use authorization::{Denied, Rules};
@@ -18,6 +19,8 @@ pub use cache::Cache;
 pub use cost::Cost;
 pub use hive_router_query_planner::state::supergraph_state::OperationKind;
 pub use overrides::Overrides;
+pub(crate) use resumption::AFTER_VARIABLE;
+pub use resumption::Resumption;
 pub use variables::{InputTypes, Program, Variables};
 
 use crate::error::{Code, GraphQLError};
@@ -66,6 +69,8 @@ pub struct Operation {
     pub variables: Arc<Program>,
     /// What it costs.
     pub cost: Arc<Cost>,
+    /// How a durable stream is gone on with; `None` of anything else.
+    pub resumption: Option<Resumption>,
     denied: Vec<Denied>,
     /// The document, if it asks for the schema.
     introspection: Option<Arc<query::Document>>,
@@ -171,7 +176,9 @@ impl Blueprint {
         let permitted = supergraph.authorization.permit(&self.normalized, lacks, &planner.supergraph);
         let Permitted { operation, denied } = permitted.map_err(|error| vec![error])?;
         let begun = Instant::now();
-        let plan = operation.map(|operation| {
+        let mut resumption = None;
+        let plan = operation.map(|mut operation| {
+            resumption = resumption::prepare(&mut operation, &planner.supergraph);
             let limit = CancellationToken::with_timeout(PLANNING_LIMIT);
             let plan = |operation| {
                 planner.plan_from_normalized_operation(operation, supergraph.overrides.context(draw), &limit)
@@ -195,6 +202,7 @@ impl Blueprint {
             projection: self.projection.clone(),
             variables: self.variables.clone(),
             cost: self.cost.clone(),
+            resumption,
             denied,
             introspection: self.introspection.clone(),
         })

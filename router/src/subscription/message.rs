@@ -3,6 +3,7 @@
 use crate::error::GraphQLError;
 use crate::request::GraphQLRequest;
 use axum::extract::ws::{CloseFrame, Utf8Bytes};
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -24,7 +25,10 @@ pub(super) enum FromClient {
     Complete {
         id: String,
     },
-    Ping {},
+    Ping {
+        #[serde(default)]
+        payload: Option<Map<String, Value>>,
+    },
     Pong {},
 }
 
@@ -33,9 +37,28 @@ pub(super) enum FromClient {
 #[serde(tag = "type", rename_all = "snake_case")]
 pub(super) enum FromServer<'a> {
     ConnectionAck,
-    Error { id: &'a str, payload: &'a [GraphQLError] },
-    Complete { id: &'a str },
-    Pong,
+    Error {
+        id: &'a str,
+        payload: &'a [GraphQLError],
+    },
+    Complete {
+        id: &'a str,
+    },
+    Pong {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        payload: Option<Renewal>,
+    },
+}
+
+/// What became of the token in a `ping`.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub(super) enum Renewal {
+    /// When the socket ends now, unless it is renewed again.
+    #[serde(rename_all = "camelCase")]
+    Renewed { expires_at: DateTime<Utc> },
+    /// The socket goes on with the token that it has.
+    Refused { errors: [GraphQLError; 1] },
 }
 
 impl FromClient {
@@ -122,7 +145,7 @@ mod tests {
         let text = next("a\"b", br#"{"data":{"a":"\u00e9"}}"#);
         let value: Value = serde_json::from_str(&text).unwrap();
         assert_eq!(value, serde_json::json!({"type": "next", "id": "a\"b", "payload": {"data": {"a": "é"}}}));
-        assert_eq!(FromServer::Pong.to_text().as_str(), r#"{"type":"pong"}"#);
+        assert_eq!(FromServer::Pong { payload: None }.to_text().as_str(), r#"{"type":"pong"}"#);
     }
 
     #[test]

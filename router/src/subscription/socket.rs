@@ -3,25 +3,28 @@
 //! One task serves one socket: it reads messages, polls the operations and writes their results. While a client does not
 //! read, nothing of its is polled, so that nothing queues up.
 
-use super::message::{self, FromClient, FromServer, close};
+use super::feed::Identity;
+use super::message::{self, FromClient, FromServer, Renewal, close};
 use super::{Admitted, Event, Events};
 use crate::error::{Code, GraphQLError};
 use crate::limits::Streams;
-use crate::request::RequestContext;
+use crate::request::{Caller, RequestContext};
 use crate::{Gateway, auth};
 use axum::extract::WebSocketUpgrade;
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, close_code};
 use axum::response::Response;
 use bytes::Bytes;
+use chrono::DateTime;
 use futures::StreamExt;
-use http::HeaderValue;
+use http::{HeaderValue, header};
 use serde_json::{Map, Value};
 use std::convert::Infallible;
 use std::error::Error as _;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::watch;
 use tokio::time::{Instant, timeout, timeout_at};
-use tokio_stream::{StreamMap, StreamNotifyClose};
+use tokio_stream::StreamMap;
 use tokio_tungstenite::tungstenite;
 use tracing::Instrument;
 
@@ -94,10 +97,11 @@ async fn converse(
         Ok(Err(end)) => return end,
         Err(_) => return close(4408, "Connection initialisation timeout").into(),
     };
-    let claims = context.claims.clone();
+    let (contexts, caller) = watch::channel(Arc::new(context));
+    let caller = Caller::renewable(caller);
     tokio::select! {
-        Err(end) = operate(connection, gateway, context) => end,
-        code = auth::ended(gateway.verifier.as_deref(), claims.as_deref()) => match code {
+        Err(end) = operate(connection, gateway, &contexts, &caller) => end,
+        code = super::ended(gateway, caller.clone()) => match code {
             Code::TokenRevoked => close(4403, "TOKEN_REVOKED").into(),
             _ => close(4401, "TOKEN_EXPIRED").into(),
         },
@@ -115,7 +119,7 @@ async fn initialise(
         match connection.receive().await? {
             FromClient::ConnectionInit { payload } => break payload.unwrap_or_default(),
             FromClient::Subscribe { .. } => return Err(close(4401, "Unauthorized").into()),
-            FromClient::Ping {} => connection.send(FromServer::Pong.to_text()).await?,
+            FromClient::Ping { .. } => connection.send(FromServer::Pong { payload: None }.to_text()).await?,
             FromClient::Pong {} | FromClient::Complete { .. } => {}
         }
     };
@@ -162,9 +166,10 @@ fn refuse(error: &GraphQLError) -> End {
 async fn operate(
     connection: &mut Connection,
     gateway: &Arc<Gateway>,
-    context: RequestContext,
+    contexts: &watch::Sender<Arc<RequestContext>>,
+    caller: &Caller,
 ) -> Result<Infallible, End> {
-    let mut operations: StreamMap<String, StreamNotifyClose<Events>> = StreamMap::new();
+    let mut operations: StreamMap<String, Events> = StreamMap::new();
     loop {
         tokio::select! {
             message = connection.receive() => match message? {
@@ -176,35 +181,63 @@ async fn operate(
                     connection.send(FromServer::Error { id: &id, payload: &[error] }.to_text()).await?;
                 }
                 FromClient::Subscribe { id, payload } => {
-                    let events = super::operation(gateway.clone(), *payload, context.clone());
-                    operations.insert(id, StreamNotifyClose::new(events));
+                    operations.insert(id, super::operation(gateway.clone(), *payload, caller.clone()));
                 }
                 FromClient::Complete { id } => drop(operations.remove(&id)),
-                FromClient::Ping {} => connection.send(FromServer::Pong.to_text()).await?,
+                FromClient::Ping { payload } => {
+                    let payload = match authorization(&payload.unwrap_or_default()) {
+                        Some(token) => Some(renew(gateway, contexts, &token).await),
+                        None => None,
+                    };
+                    connection.send(FromServer::Pong { payload }.to_text()).await?;
+                }
                 FromClient::Pong {} => {}
                 FromClient::ConnectionInit { .. } => {
                     return Err(close(4429, "Too many initialisation requests").into());
                 }
             },
             Some((id, event)) = operations.next() => {
-                if !matches!(event, Some(Event::Next(_))) {
+                if !matches!(event, Event::Next(_)) {
                     operations.remove(&id);
                 }
                 match event {
-                    Some(Event::Next(result)) => connection.send(message::next(&id, &result)).await?,
-                    Some(Event::Last(result)) => {
+                    Event::Next(result) => connection.send(message::next(&id, &result)).await?,
+                    Event::Last(result) => {
                         connection.send(message::next(&id, &result)).await?;
                         connection.send(FromServer::Complete { id: &id }.to_text()).await?;
                     }
-                    Some(Event::Errors(errors)) => {
+                    Event::Errors(errors) => {
                         connection.send(FromServer::Error { id: &id, payload: &errors }.to_text()).await?;
                     }
                     // Whoever ends all streams will close this socket in a moment: the subscription is not complete.
-                    None if gateway.is_ending(context.claims.as_deref()) => {}
-                    None => connection.send(FromServer::Complete { id: &id }.to_text()).await?,
+                    Event::End if gateway.is_ending(caller.now().claims.as_deref()) => {}
+                    Event::End => connection.send(FromServer::Complete { id: &id }.to_text()).await?,
                 }
             }
         }
+    }
+}
+
+/// Extends the life of a socket by a later token of its session; its operations go on.
+async fn renew(gateway: &Gateway, contexts: &watch::Sender<Arc<RequestContext>>, token: &HeaderValue) -> Renewal {
+    let current = contexts.borrow().clone();
+    let mut forward = current.forward.clone();
+    forward.remove(header::AUTHORIZATION);
+    let renewed = auth::identify(gateway.verifier.as_deref(), Some(token), forward).await;
+    let renewed = renewed.and_then(|context| match &context.claims {
+        Some(claims) if Identity::of(&context) == Identity::of(&current) => Ok((claims.exp, context)),
+        _ => Err(GraphQLError::new(Code::Forbidden, "a socket keeps the session that it was opened with")),
+    });
+    match renewed {
+        Ok((expires, context)) => {
+            let is_later = current.claims.as_ref().is_none_or(|claims| claims.exp < expires);
+            if is_later {
+                contexts.send_replace(Arc::new(context));
+            }
+            let expires = contexts.borrow().claims.as_ref().map_or(expires, |claims| claims.exp);
+            Renewal::Renewed { expires_at: DateTime::from_timestamp(expires, 0).unwrap_or_default() }
+        }
+        Err(error) => Renewal::Refused { errors: [error] },
     }
 }
 

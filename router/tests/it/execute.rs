@@ -1,7 +1,12 @@
 //! Execution of plans over real subgraphs.
 
 use crate::federation::{By, Fault, Federation, products, soon};
+use bytes::Bytes;
 use futures::StreamExt;
+use futures::stream::BoxStream;
+use hansa_router::execute::{Broken, Step};
+use hansa_router::operation::Operation;
+use hansa_router::request::Caller;
 use hansa_router::{execute, operation};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -216,6 +221,19 @@ async fn the_callers_headers_reach_every_subgraph() {
     }
 }
 
+async fn subscribe(federation: &Federation, operation: &Arc<Operation>) -> Result<BoxStream<'static, Step>, Broken> {
+    let variables = Arc::new(operation::coerce(operation, None).unwrap());
+    let caller = Caller::fixed(federation.context.clone());
+    execute::subscribe(&federation.supergraph, operation, &variables, &caller, None, soon()).await
+}
+
+fn body(step: Step) -> Result<Bytes, Broken> {
+    match step {
+        Step::Event(answer, _) => Ok(answer.body),
+        Step::Broken(broken) => Err(broken),
+    }
+}
+
 #[tokio::test]
 async fn events_of_a_subscription_are_completed_by_other_subgraphs() {
     for by in [By::Call, By::Http] {
@@ -223,9 +241,8 @@ async fn events_of_a_subscription_are_completed_by_other_subgraphs() {
         let operation = federation
             .prepare("subscription { changed(ids: [\"p1\", \"p2\"]) { shipping name reviews { id } } }")
             .await;
-        let variables = Arc::new(operation::coerce(&operation, None).unwrap());
-        let answers = execute::subscribe(&federation.supergraph, &operation, &variables, &federation.context, soon());
-        let answers: Vec<_> = answers.await.unwrap().map(|answer| answer.body).collect().await;
+        let steps = subscribe(&federation, &operation).await.unwrap();
+        let answers: Vec<_> = steps.map(|step| body(step).unwrap()).collect().await;
         assert_eq!(
             answers,
             [
@@ -246,13 +263,11 @@ async fn events_of_a_subscription_are_completed_by_other_subgraphs() {
 async fn dropping_a_subscription_ends_it_upstream() {
     let federation = Federation::start(By::Http).await;
     let operation = federation.prepare("subscription { silent { name } }").await;
-    let variables = Arc::new(operation::coerce(&operation, None).unwrap());
-    let answers = execute::subscribe(&federation.supergraph, &operation, &variables, &federation.context, soon());
-    let mut answers = answers.await.unwrap();
-    assert_eq!(answers.next().await.unwrap().body, r#"{"data":{"silent":{"name":"Silent"}}}"#);
+    let mut steps = subscribe(&federation, &operation).await.unwrap();
+    assert_eq!(body(steps.next().await.unwrap()).unwrap(), r#"{"data":{"silent":{"name":"Silent"}}}"#);
     let mut listening = products::LISTENING.subscribe();
     listening.wait_for(|listening| *listening).await.unwrap();
-    drop(answers);
+    drop(steps);
     let ended = listening.wait_for(|listening| !listening);
     tokio::time::timeout_at(soon(), ended).await.expect("it should end").unwrap();
 }
@@ -261,15 +276,12 @@ async fn dropping_a_subscription_ends_it_upstream() {
 async fn a_stream_that_breaks_off_ends_with_an_error() {
     let federation = Federation::start(By::Call).await;
     let operation = federation.prepare("subscription { changed(ids: []) { name } }").await;
-    let variables = Arc::new(operation::coerce(&operation, None).unwrap());
-    let subscribe = || execute::subscribe(&federation.supergraph, &operation, &variables, &federation.context, soon());
     federation.desk("products").fail(Fault::Breaks);
-    let answers: Vec<_> = subscribe().await.unwrap().collect().await;
-    assert_eq!(answers.len(), 2);
-    assert_eq!(answers[0].body, r#"{"data":{"changed":{"name":"Half"}}}"#);
-    let last: Value = serde_json::from_slice(&answers[1].body).unwrap();
-    assert_eq!(last["errors"][0]["extensions"]["code"], "SUBGRAPH_UNAVAILABLE");
+    let steps: Vec<_> = subscribe(&federation, &operation).await.unwrap().map(body).collect().await;
+    assert_eq!(steps.len(), 2);
+    assert_eq!(steps[0].as_ref().unwrap(), r#"{"data":{"changed":{"name":"Half"}}}"#);
+    assert_eq!(steps[1].as_ref().unwrap_err().report().code(), Some("SUBGRAPH_UNAVAILABLE"));
     federation.desk("products").fail(Fault::Status(503));
-    let errors = subscribe().await.err().expect("it cannot start");
-    assert_eq!(errors[0].code(), Some("SUBGRAPH_UNAVAILABLE"));
+    let broken = subscribe(&federation, &operation).await.err().expect("it cannot start");
+    assert_eq!(broken.report().code(), Some("SUBGRAPH_UNAVAILABLE"));
 }

@@ -15,6 +15,7 @@ mod plans;
 mod rate;
 mod server;
 mod sse;
+mod streams;
 mod supergraph;
 mod transport;
 mod ws;

@@ -37,7 +37,12 @@ impl Server {
     }
 
     pub async fn start_with(config: Config) -> Self {
-        let server = Self::over(config, vec![subgraph()], Ok(keys())).await;
+        Self::composed(config, vec![subgraph()]).await
+    }
+
+    /// A router whose supergraph is there.
+    pub async fn composed(config: Config, subgraphs: Vec<Arc<Subgraph>>) -> Self {
+        let server = Self::over(config, subgraphs, Ok(keys())).await;
         let composed = server.gateway.supergraph().first();
         assert!(tokio::time::timeout(PATIENCE, composed).await.is_ok(), "{:?}", server.gateway.supergraph().status());
         server

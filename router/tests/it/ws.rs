@@ -10,13 +10,14 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::{self, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
+/// A client of the protocol.
 pub struct Socket(WebSocketStream<MaybeTlsStream<TcpStream>>);
 
-type Refused = Box<tungstenite::http::Response<Option<Vec<u8>>>>;
+pub type Refused = Box<tungstenite::http::Response<Option<Vec<u8>>>>;
 
 impl Socket {
     /// A socket before `connection_init`.
-    async fn open(server: &Server, headers: &[(&'static str, &str)]) -> Result<Self, Refused> {
+    pub async fn open(server: &Server, headers: &[(&'static str, &str)]) -> Result<Self, Refused> {
         let mut request = format!("ws://{}/graphql", server.address).into_client_request().unwrap();
         for (name, value) in headers {
             request.headers_mut().insert(*name, value.parse().unwrap());
@@ -28,7 +29,7 @@ impl Socket {
         }
     }
 
-    async fn speaking(server: &Server) -> Self {
+    pub async fn speaking(server: &Server) -> Self {
         Self::open(server, &[("sec-websocket-protocol", "graphql-transport-ws")]).await.unwrap()
     }
 
@@ -44,7 +45,7 @@ impl Socket {
         self.0.send(Message::text(message.to_string())).await.unwrap();
     }
 
-    async fn subscribe(&mut self, id: &str, query: &str) {
+    pub async fn subscribe(&mut self, id: &str, query: &str) {
         self.say(json!({ "type": "subscribe", "id": id, "payload": { "query": query } })).await;
     }
 
@@ -63,7 +64,7 @@ impl Socket {
     }
 
     /// Everything up to the close frame is dropped.
-    async fn closed(&mut self) -> (u16, String) {
+    pub async fn closed(&mut self) -> (u16, String) {
         let closed = async {
             loop {
                 match self.frame().await {
