@@ -72,7 +72,7 @@ struct Upstream<'g> {
     steps: Steps,
     /// With whose token it was opened.
     opened_by: Arc<RequestContext>,
-    /// Of the last event, if the stream is durable.
+    /// Of the last event, or what the client gave, if the stream is durable.
     cursor: Option<String>,
     /// What takes over when the stream ends with its token before it has told a cursor: it listens already.
     successor: Option<(Steps, Arc<RequestContext>)>,
@@ -84,7 +84,9 @@ impl<'g> Upstream<'g> {
     async fn open(gateway: &'g Gateway, prepared: Arc<Prepared>, caller: &Caller) -> Result<Self, GraphQLError> {
         let opened_by = caller.now();
         let steps = prepared.subscribe(caller).await?.peekable();
-        Ok(Self { gateway, prepared, steps, opened_by, cursor: None, successor: None, next_attempt: Instant::now() })
+        let resumption = prepared.operation.resumption.as_ref();
+        let cursor = resumption.and_then(|resumption| resumption.after(&prepared.variables)).map(str::to_owned);
+        Ok(Self { gateway, prepared, steps, opened_by, cursor, successor: None, next_attempt: Instant::now() })
     }
 
     /// Notes the place of an event; nobody has to listen in advance then.
