@@ -81,24 +81,34 @@ impl Asked {
         self.objects.iter().copied()
     }
 
-    /// Gives each object its entity; those that are no objects are passed over.
-    pub(super) fn distribute(&self, found: &[Value<'_>], data: &mut Data<'_>, interfaces: &HashSet<String>) {
+    /// Gives each object its entity; those that are no objects are passed over. `shares` says whether several objects may
+    /// have the same one; otherwise they get copies.
+    pub(super) fn distribute(
+        &self,
+        found: &[Value<'_>],
+        data: &mut Data<'_>,
+        interfaces: &HashSet<String>,
+        shares: bool,
+    ) {
         let mut uses = vec![0_usize; found.len()];
         for (_, entity) in &self.objects {
             if let Some(uses) = uses.get_mut(*entity) {
                 *uses += 1;
             }
         }
-        for (value, uses) in found.iter().zip(uses) {
+        for (value, uses) in found.iter().zip(&uses) {
             if let Value::Object(entity) = value
-                && uses > 1
+                && shares
+                && *uses > 1
             {
                 data.share(*entity);
             }
         }
-        for (object, entity) in &self.objects {
-            if let Some(Value::Object(entity)) = found.get(*entity) {
-                data.absorb(*object, *entity, interfaces, self.moment);
+        for (object, number) in &self.objects {
+            if let Some(Value::Object(entity)) = found.get(*number) {
+                uses[*number] -= 1;
+                let entity = if shares || uses[*number] == 0 { *entity } else { data.duplicate(*entity) };
+                data.absorb(*object, entity, interfaces, self.moment);
             }
         }
     }

@@ -6,7 +6,10 @@
 //! in many places is there once. So the data is not a tree but a graph without cycles, and whoever walks it for more than
 //! writing it out goes through each object once.
 //!
-//! Only when a part brings a field that its object has already are the two merged, field by field.
+//! Objects whose text is the same are there once, too, where no plan can tell them apart (see `Shape::folds`).
+//!
+//! Only when a part brings a field that its object has already are the two merged, field by field. What others hold as
+//! well is copied first.
 
 use super::names::Name;
 use std::collections::HashSet;
@@ -154,10 +157,46 @@ impl<'a> Data<'a> {
         List { start, len: self.items.len() - start }
     }
 
+    /// Whether an object is in more than one place.
+    pub(super) fn is_shared(&self, object: ObjectId) -> bool {
+        self.objects[object.0].shared
+    }
+
     /// Says that an object is going to be in more than one place.
     pub(super) fn share(&mut self, object: ObjectId) {
         self.objects[object.0].shared = true;
         self.shares = true;
+    }
+
+    /// Another object with the same values, and so on below. It has no parts yet.
+    pub(super) fn duplicate(&mut self, object: ObjectId) -> ObjectId {
+        let range = self.objects[object.0].fields.clone();
+        let start = self.fields.len();
+        self.fields.extend_from_within(range);
+        for index in start..start + self.objects[object.0].fields.len() {
+            self.fields[index].value = self.duplicate_value(self.fields[index].value);
+        }
+        // What is below has been added behind: the fields stand together.
+        self.objects.push(Object {
+            fields: start..start + self.objects[object.0].fields.len(),
+            part: None,
+            shared: false,
+        });
+        ObjectId(self.objects.len() - 1)
+    }
+
+    fn duplicate_value(&mut self, value: Value<'a>) -> Value<'a> {
+        match value {
+            Value::Object(object) => Value::Object(self.duplicate(object)),
+            Value::List(list) => {
+                let copy = self.add_list_like(list);
+                for index in copy.start..copy.start + copy.len {
+                    self.items[index] = self.duplicate_value(self.items[index]);
+                }
+                Value::List(copy)
+            }
+            Value::Null | Value::Scalar(_) => value,
+        }
     }
 
     /// Gives a field another name; the field that had this name is no more.
@@ -238,7 +277,7 @@ impl<'a> Data<'a> {
         match (known, value) {
             (known, Value::Null) => known,
             (Value::Object(known), Value::Object(other)) if known != other => {
-                let known = if shared { self.copy(known) } else { known };
+                let known = if shared || self.is_shared(known) { self.copy(known) } else { known };
                 self.objects[other.0].shared |= lent;
                 self.merge(known, other, interfaces);
                 Value::Object(known)
@@ -403,6 +442,46 @@ mod tests {
         };
         assert_eq!([x, y, z].map(|name| at(here, name)), [Some(one), Some(two), Some(two)]);
         assert_eq!([x, y, z].map(|name| at(there, name)), [Some(one), None, Some(two)]);
+    }
+
+    #[test]
+    fn equal_items_of_a_list_are_merged_by_position() {
+        let [list, a, b] = names(["list", "a", "b"]);
+        let mut data = Data::default();
+        let item = object(&mut data, &[(a, Value::Scalar("0"))]);
+        data.share(item);
+        let known = data.add_list([Value::Object(item); 2].into_iter());
+        let source = object(&mut data, &[(list, Value::List(known))]);
+        absorb(&mut data, Data::ROOT, source);
+        let others = ["1", "2"].map(|text| Value::Object(object(&mut data, &[(b, Value::Scalar(text))])));
+        let other = data.add_list(others.into_iter());
+        let source = object(&mut data, &[(list, Value::List(other))]);
+        absorb(&mut data, Data::ROOT, source);
+        let Some(Value::List(merged)) = data.get(Data::ROOT, list) else { panic!("a list") };
+        let items = data.items(merged).iter().map(|item| match item {
+            Value::Object(item) => (data.get(*item, a), data.get(*item, b)),
+            _ => (None, None),
+        });
+        let pair = |text| (Some(Value::Scalar("0")), Some(Value::Scalar(text)));
+        assert_eq!(items.collect::<Vec<_>>(), [pair("1"), pair("2")]);
+    }
+
+    #[test]
+    fn a_duplicate_shares_nothing() {
+        let [list, inner, x] = names(["list", "inner", "x"]);
+        let mut data = Data::default();
+        let below = object(&mut data, &[(x, Value::Scalar("1"))]);
+        let items = data.add_list([Value::Object(below), Value::Null].into_iter());
+        let original = object(&mut data, &[(list, Value::List(items)), (inner, Value::Object(below))]);
+        let copy = data.duplicate(original);
+        let more = object(&mut data, &[(x, Value::Scalar("2"))]);
+        absorb(&mut data, below, more);
+        let Some(Value::Object(copied)) = data.get(copy, inner) else { panic!("an object") };
+        let Some(Value::List(copied_items)) = data.get(copy, list) else { panic!("a list") };
+        assert_eq!(data.get(copied, x), Some(Value::Scalar("1")));
+        let &[Value::Object(first), Value::Null] = data.items(copied_items) else { panic!("two items") };
+        assert_eq!(data.get(first, x), Some(Value::Scalar("1")));
+        assert_eq!(data.get(below, x), Some(Value::Scalar("2")));
     }
 
     #[test]

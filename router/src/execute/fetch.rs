@@ -169,12 +169,12 @@ impl<'a> Execution<'a> {
             Value::Scalar(_) | Value::List(_) => return Err("its data is no object".into()),
         };
         match &fetch.target {
-            Target::Fields { at, renames, .. } => {
+            Target::Fields { at, renames, shares, .. } => {
                 rename(data, Value::Object(answer), renames);
                 match (at, asked.first()) {
                     (None, _) => data.absorb(Data::ROOT, answer, &self.plan.interfaces, data.moment()),
                     (Some(_), Some(asked)) => {
-                        asked.distribute(&[Value::Object(answer)], data, &self.plan.interfaces);
+                        asked.distribute(&[Value::Object(answer)], data, &self.plan.interfaces, *shares);
                     }
                     (Some(_), None) => {}
                 }
@@ -194,7 +194,7 @@ impl<'a> Execution<'a> {
                         let report = Report { fetch, asked, data, names, projection: self.projection, failures };
                         report.strangers(of, &found);
                     }
-                    whose.distribute(&found, data, &self.plan.interfaces);
+                    whose.distribute(&found, data, &self.plan.interfaces, entities.shares);
                 }
             }
         }

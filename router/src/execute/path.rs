@@ -49,6 +49,12 @@ impl Path {
         Self(segments.collect())
     }
 
+    /// Whether what it leads to depends on the types of objects on the way, so that equal objects may be told apart.
+    pub(super) fn branches(&self) -> bool {
+        let types = self.0.iter().position(|segment| matches!(segment, Segment::Types(_)));
+        types.is_some_and(|types| self.0[types..].iter().any(|segment| matches!(segment, Segment::Field(..))))
+    }
+
     /// Its field names alone, for an error that concerns every place the path leads to.
     pub(super) fn keys(&self) -> Vec<String> {
         let keys = self.0.iter().filter_map(|segment| match segment {

@@ -80,8 +80,8 @@ pub(super) struct Variable {
 /// Where the answer of a fetch goes.
 #[derive(Debug)]
 pub(super) enum Target {
-    /// Root fields, for the root of the data or for every object at the path.
-    Fields { at: Option<Path>, keys: Vec<String>, renames: Vec<Rename> },
+    /// Root fields, for the root of the data or for every object at the path; `shares` as in [`Entities`].
+    Fields { at: Option<Path>, keys: Vec<String>, renames: Vec<Rename>, shares: bool },
     /// Entities, for the objects that they were asked for.
     Entities(Vec<Entities>),
 }
@@ -100,6 +100,9 @@ pub(super) struct Entities {
     /// What the subgraph needs to know of each.
     pub(super) representation: Representation,
     pub(super) renames: Vec<Rename>,
+    /// Whether several objects may have the same entity. If what is below it could be asked for more, differently for
+    /// each object, they may not.
+    pub(super) shares: bool,
 }
 
 /// Gives a field of an answer the name that the client asked for.
@@ -158,9 +161,13 @@ pub(crate) fn possible_types(name: &str, schema: &SupergraphState) -> BTreeSet<S
 impl Plan {
     /// Prepares a plan made by the planner over this schema. `names` are those of the projection.
     pub fn compile(source: QueryPlan, schema: &SupergraphState, names: Names) -> Plan {
-        let mut compiler = Compiler { schema, names, fetches: 0, subscription: None };
-        let root = source.node.as_ref().map_or(Node::Sequence(Vec::new()), |node| compiler.node(node, None));
-        let Compiler { names, fetches, subscription, .. } = compiler;
+        let mut compiler = Compiler { schema, names, fetches: 0, branches: false, subscription: None };
+        let mut root = source.node.as_ref().map_or(Node::Sequence(Vec::new()), |node| compiler.node(node, None));
+        let Compiler { names, fetches, branches, mut subscription, .. } = compiler;
+        if !branches {
+            root.share();
+            subscription.iter_mut().for_each(Fetch::share);
+        }
         let interfaces = schema.interface_object_types_in_subgraphs.keys().cloned().collect();
         Plan { source, subscription, root, fetches, interfaces, names }
     }
@@ -170,7 +177,45 @@ struct Compiler<'s> {
     schema: &'s SupergraphState,
     names: Names,
     fetches: usize,
+    /// Whether some path branches.
+    branches: bool,
     subscription: Option<Fetch>,
+}
+
+impl Node {
+    /// Lets equal things be one in the fetches of a plan without paths that branch.
+    fn share(&mut self) {
+        match self {
+            Node::Fetch(fetch) => fetch.share(),
+            Node::Sequence(nodes) | Node::Parallel(nodes) => nodes.iter_mut().for_each(Node::share),
+            Node::Condition(_, met, unmet) => met.iter_mut().chain(unmet).for_each(|node| node.share()),
+        }
+    }
+}
+
+impl Fetch {
+    /// Lets equal things be one where they are all at one path, so that whatever the plan asks for one of them below it,
+    /// it asks for all; and where no type tells apart what is to be renamed.
+    fn share(&mut self) {
+        match &mut self.target {
+            Target::Fields { renames, shares, .. } => {
+                *shares = true;
+                if renames.is_empty() {
+                    self.shape.fold();
+                }
+            }
+            Target::Entities(all) => {
+                for entities in all.iter_mut().filter(|entities| entities.at.len() == 1) {
+                    entities.shares = true;
+                    if let Some(shape) = self.shape.below(&entities.key)
+                        && entities.renames.is_empty()
+                    {
+                        shape.fold();
+                    }
+                }
+            }
+        }
+    }
 }
 
 impl Compiler<'_> {
@@ -200,10 +245,11 @@ impl Compiler<'_> {
     }
 
     fn fetch(&mut self, fetch: &FetchNode, at: Option<&FlattenNodePath>) -> Fetch {
-        let at = at.map(|path| Path::compile(path, self.schema, &mut self.names));
+        let at = at.map(|path| self.path(path));
         let renames = self.renames(fetch.output_rewrites.as_deref());
+        let mut shape = self.shape(&fetch.operation, fetch.custom_scalar_paths.as_ref());
         let target = match &fetch.requires {
-            None => Target::Fields { at, keys: response_keys(&fetch.operation), renames },
+            None => Target::Fields { at, keys: response_keys(&fetch.operation), renames, shares: shape.is_flat() },
             Some(requires) => Target::Entities(vec![Entities {
                 key: "_entities".into(),
                 name: self.names.intern("_entities"),
@@ -211,6 +257,7 @@ impl Compiler<'_> {
                 at: at.into_iter().collect(),
                 representation: self.representation(requires, fetch.input_rewrites.as_deref()),
                 renames,
+                shares: shape.below("_entities").is_some_and(|shape| shape.is_flat()),
             }]),
         };
         Fetch {
@@ -220,13 +267,14 @@ impl Compiler<'_> {
             idempotent: fetch.operation_kind.as_ref().is_none_or(OperationKind::is_query),
             prefix: prefix(&fetch.operation),
             variables: fetch.variable_usages.iter().flatten().map(|name| Variable::new(name)).collect(),
-            shape: self.shape(&fetch.operation, fetch.custom_scalar_paths.as_ref()),
+            shape,
             target,
         }
     }
 
     fn batch(&mut self, fetch: &BatchFetchNode) -> Fetch {
-        let entities = fetch.entity_batch.aliases.iter().map(|alias| self.entities(alias)).collect();
+        let mut shape = self.shape(&fetch.operation, fetch.custom_scalar_paths.as_ref());
+        let entities = fetch.entity_batch.aliases.iter().map(|alias| self.entities(alias, &mut shape)).collect();
         Fetch {
             index: self.number(),
             service: fetch.service_name.clone(),
@@ -234,21 +282,27 @@ impl Compiler<'_> {
             idempotent: fetch.operation_kind.as_ref().is_none_or(OperationKind::is_query),
             prefix: prefix(&fetch.operation),
             variables: fetch.variable_usages.iter().flatten().map(|name| Variable::new(name)).collect(),
-            shape: self.shape(&fetch.operation, fetch.custom_scalar_paths.as_ref()),
+            shape,
             target: Target::Entities(entities),
         }
     }
 
-    fn entities(&mut self, alias: &EntityBatchAlias) -> Entities {
-        let (schema, names) = (self.schema, &mut self.names);
+    fn entities(&mut self, alias: &EntityBatchAlias, shape: &mut Shape) -> Entities {
         Entities {
             key: alias.alias.clone(),
-            name: names.intern(&alias.alias),
+            name: self.names.intern(&alias.alias),
             variable: Variable::new(&alias.representations_variable_name),
-            at: alias.merge_paths.iter().map(|path| Path::compile(path, schema, names)).collect(),
+            at: alias.merge_paths.iter().map(|path| self.path(path)).collect(),
             representation: self.representation(&alias.requires, alias.input_rewrites.as_deref()),
             renames: self.renames(alias.output_rewrites.as_deref()),
+            shares: shape.below(&alias.alias).is_some_and(|shape| shape.is_flat()),
         }
+    }
+
+    fn path(&mut self, path: &FlattenNodePath) -> Path {
+        let path = Path::compile(path, self.schema, &mut self.names);
+        self.branches |= path.branches();
+        path
     }
 
     fn representation(&mut self, requires: &SelectionSet, rewrites: Option<&[FetchRewrite]>) -> Representation {

@@ -1,14 +1,23 @@
 //! A subgraph's answer, read once: straight into the arena of the response data, by the shape that the fetch asked for.
 //! What it did not ask for is left out.
 
-use super::data::{Data, Field, Value};
+use super::data::{Data, Field, ObjectId, Value};
 use super::failure::Reported;
 use super::shape::{Form, Shape};
+use hashbrown::HashMap;
 use sonic_rs::Read;
 use sonic_rs::parser::Parser;
+use sonic_rs::reader::Reader as _;
 
 /// How deep an answer may be nested.
 const MAX_DEPTH: usize = 255;
+
+/// Objects are taken for equal, to be compared, by the first bytes of their text: so many, or what there is up to the
+/// first brace that closes.
+const BEGINNING: usize = 96;
+
+/// After so many objects it is decided whether it is worth it to look for equal ones.
+const TRIAL: usize = 64;
 
 /// A GraphQL answer (GraphQL spec, "Response Format").
 #[derive(Debug)]
@@ -41,8 +50,18 @@ pub(super) fn parse<'a>(bytes: &'a [u8], shape: &Shape, data: &mut Data<'a>) -> 
     let text = std::str::from_utf8(bytes)?;
     // Half a surrogate pair is JSON, too, and passes as it came.
     let parser = Parser::new(Read::from(text)).utf8_lossy();
-    let mut reader =
-        Reader { text, parser, data, fields: Vec::new(), items: Vec::new(), unescaped: Vec::new(), depth: 0 };
+    let mut reader = Reader {
+        text,
+        parser,
+        data,
+        fields: Vec::new(),
+        items: Vec::new(),
+        unescaped: Vec::new(),
+        known: HashMap::new(),
+        looked: 0,
+        found: 0,
+        depth: 0,
+    };
     reader.response(shape)
 }
 
@@ -57,6 +76,11 @@ struct Reader<'a, 'd> {
     items: Vec<Value<'a>>,
     /// The last string that held escapes, without them.
     unescaped: Vec<u8>,
+    /// The last object with its text, by its shape and the beginning of the text.
+    known: HashMap<(usize, &'a [u8]), (&'a [u8], ObjectId)>,
+    /// How often a known object was looked for, and found.
+    looked: usize,
+    found: usize,
     depth: usize,
 }
 
@@ -108,7 +132,31 @@ impl<'a> Reader<'a, '_> {
         }
     }
 
+    /// An object: one that is known already, if it has the same text.
     fn object(&mut self, shape: &Shape) -> Result<Value<'a>, Malformed> {
+        if !shape.folds() || (self.looked > TRIAL && self.found < self.looked / 8) {
+            return self.new_object(shape).map(Value::Object);
+        }
+        let start = self.parser.offset() - 1;
+        let rest = &self.text.as_bytes()[start..];
+        let beginning = &rest[..rest.len().min(BEGINNING)];
+        let beginning = memchr::memchr(b'}', beginning).map_or(beginning, |end| &beginning[..=end]);
+        let key = (std::ptr::from_ref(shape).addr(), beginning);
+        self.looked += 1;
+        if let Some((text, object)) = self.known.get(&key)
+            && rest.starts_with(text)
+        {
+            self.found += 1;
+            self.parser.read.eat(text.len() - 1);
+            self.data.share(*object);
+            return Ok(Value::Object(*object));
+        }
+        let object = self.new_object(shape)?;
+        self.known.insert(key, (&rest[..self.parser.offset() - start], object));
+        Ok(Value::Object(object))
+    }
+
+    fn new_object(&mut self, shape: &Shape) -> Result<ObjectId, Malformed> {
         self.enter()?;
         let (start, mut expected) = (self.fields.len(), 0);
         let mut next = self.token()?;
@@ -132,7 +180,7 @@ impl<'a> Reader<'a, '_> {
             next = self.next_or(b'}')?;
         }
         self.depth -= 1;
-        Ok(Value::Object(self.data.add_object(self.fields.drain(start..))))
+        Ok(self.data.add_object(self.fields.drain(start..)))
     }
 
     fn list(&mut self, item: impl Fn(&mut Self, u8) -> Result<Value<'a>, Malformed>) -> Result<Value<'a>, Malformed> {

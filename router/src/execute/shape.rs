@@ -8,7 +8,12 @@ use hive_router_query_planner::planner::plan_nodes::CustomScalarPaths;
 
 /// The fields that an object may have, in the order in which they are asked for. Those of all its types together.
 #[derive(Debug, Default)]
-pub(super) struct Shape(Vec<Expected>);
+pub(super) struct Shape {
+    fields: Vec<Expected>,
+    /// Whether objects here that have the same text may be one: whatever else the plan asks for one of them, it asks for
+    /// the other.
+    folds: bool,
+}
 
 /// A field of a [`Shape`].
 #[derive(Debug)]
@@ -79,18 +84,46 @@ impl Shape {
     }
 
     fn expect(&mut self, key: &str, form: Form, names: &mut Names) -> &mut Expected {
-        let index = self.0.iter().position(|known| known.key == key).unwrap_or_else(|| {
-            self.0.push(Expected { key: key.to_owned(), name: names.intern(key), form });
-            self.0.len() - 1
+        let index = self.fields.iter().position(|known| known.key == key).unwrap_or_else(|| {
+            self.fields.push(Expected { key: key.to_owned(), name: names.intern(key), form });
+            self.fields.len() - 1
         });
-        &mut self.0[index]
+        &mut self.fields[index]
+    }
+
+    /// Whether no objects are below the fields.
+    pub(super) fn is_flat(&self) -> bool {
+        self.fields.iter().all(|field| !matches!(field.form, Form::Object(_)))
+    }
+
+    /// Whether objects that have the same text may be one.
+    pub(super) fn folds(&self) -> bool {
+        self.folds
+    }
+
+    /// Lets objects be one that have the same text, here and below.
+    pub(super) fn fold(&mut self) {
+        self.folds = true;
+        for field in &mut self.fields {
+            if let Form::Object(shape) = &mut field.form {
+                shape.fold();
+            }
+        }
+    }
+
+    /// The shape of the objects of a field.
+    pub(super) fn below(&mut self, key: &str) -> Option<&mut Shape> {
+        self.fields.iter_mut().find_map(|field| match &mut field.form {
+            Form::Object(shape) if field.key == key => Some(shape),
+            _ => None,
+        })
     }
 
     /// The field with this key. `next` is where it is expected: after the one that was found before.
     pub(super) fn find(&self, key: &str, next: &mut usize) -> Option<&Expected> {
-        let expected = self.0.get(*next).filter(|expected| expected.key == key);
-        let index = expected.map(|_| *next).or_else(|| self.0.iter().position(|expected| expected.key == key))?;
+        let expected = self.fields.get(*next).filter(|expected| expected.key == key);
+        let index = expected.map(|_| *next).or_else(|| self.fields.iter().position(|expected| expected.key == key))?;
         *next = index + 1;
-        self.0.get(index)
+        self.fields.get(index)
     }
 }

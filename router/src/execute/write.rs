@@ -28,7 +28,7 @@ pub(super) struct Writer<'w, 'a> {
     pub(super) introspection: &'w [(String, Box<RawValue>)],
     /// Where the value at hand is.
     path: Vec<Element<'w>>,
-    /// Where shared values were written for a field.
+    /// Where shared values were written for a selection.
     written: HashMap<(Value<'a>, usize), Range<usize>>,
     /// How many nulls there were that needed an explanation, which depends on where they are.
     explained: usize,
@@ -137,9 +137,9 @@ impl<'w, 'a> Writer<'w, 'a> {
                     (None | Some((Value::Null, _)), wrapping) => {
                         self.at(field, |writer| writer.null(wrapping.is_nullable()))
                     }
-                    (Some((value, shared)), wrapping) => self.at(field, |writer| match children {
-                        [_] if shared => writer.again(value, field, children),
-                        _ => writer.value(value, wrapping, kind, children),
+                    (Some((value, shared)), wrapping) => self.at(field, |writer| {
+                        let write = |writer: &mut Self| writer.value(value, wrapping, kind, children);
+                        if shared { writer.again(value, children, write) } else { write(writer) }
                     }),
                 }
             }
@@ -154,15 +154,21 @@ impl<'w, 'a> Writer<'w, 'a> {
         written
     }
 
-    /// Writes a value that is in more than one place, or copies what was written of it before for the same field.
-    fn again(&mut self, value: Value<'a>, field: &'w Field, children: &[&'w Selection]) -> Written {
-        let key = (value, std::ptr::from_ref(field).addr());
+    /// Writes a value that is in more than one place; or copies what was written of it before for the same selection.
+    fn again(
+        &mut self,
+        value: Value<'a>,
+        children: &[&'w Selection],
+        write: impl FnOnce(&mut Self) -> Written,
+    ) -> Written {
+        let [selection] = children else { return write(self) };
+        let key = (value, std::ptr::from_ref(*selection).addr());
         if let Some(range) = self.written.get(&key) {
             self.out.extend_from_within(range.clone());
             return Ok(());
         }
         let (start, explained) = (self.out.len(), self.explained);
-        self.value(value, &field.wrapping, &field.kind, children)?;
+        write(self)?;
         if self.explained == explained {
             self.written.insert(key, start..self.out.len());
         }
@@ -181,6 +187,9 @@ impl<'w, 'a> Writer<'w, 'a> {
             // A list of a custom scalar is the text that the subgraph sent.
             (Wrapping::List { .. }, Value::Scalar(json)) if matches!(kind, Kind::Scalar) => self.leaf(json),
             (Wrapping::List { nullable, .. }, _) => self.misfit("a list was expected", *nullable),
+            (Wrapping::Named { nullable }, Value::Object(object)) if self.data.is_shared(object) => {
+                self.again(value, children, |writer| writer.named(value, *nullable, kind, children))
+            }
             (Wrapping::Named { nullable }, _) => self.named(value, *nullable, kind, children),
         }
     }

@@ -14,6 +14,7 @@ mod operation;
 mod plans;
 mod rate;
 mod server;
+mod sharing;
 mod sse;
 mod streams;
 mod supergraph;

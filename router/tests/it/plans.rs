@@ -11,30 +11,30 @@ use serde_json::{Value, json};
 use std::sync::{Arc, Mutex};
 
 /// Subgraphs by name: their SDL, and what they answer.
-type Prepared = [(&'static str, &'static str, Answers)];
+pub type Prepared = [(&'static str, &'static str, Answers)];
 
 /// What a subgraph answers to a request that contains some text.
-type Answers = &'static [(&'static str, Says)];
+pub type Answers = &'static [(&'static str, Says)];
 
 #[derive(Clone, Copy)]
-enum Says {
+pub enum Says {
     This(&'static str),
     Entities(fn(&str) -> &'static str),
     Whatever(fn(&str) -> String),
 }
 use Says::{Entities, This, Whatever};
 
-struct Stage {
+pub struct Stage {
     supergraph: Arc<Supergraph>,
     asked: Asked,
 }
 
 /// The requests, with the name of the subgraph that got them.
-type Asked = Arc<Mutex<Vec<(&'static str, Value)>>>;
+pub type Asked = Arc<Mutex<Vec<(&'static str, Value)>>>;
 
 type Script = (&'static str, Answers, Asked);
 
-fn stage(prepared: &Prepared) -> Stage {
+pub fn stage(prepared: &Prepared) -> Stage {
     stage_with(prepared, |sdl| sdl)
 }
 
@@ -80,7 +80,7 @@ fn entities(request: &Value, entity: fn(&str) -> &'static str) -> String {
 }
 
 impl Stage {
-    async fn ask(&self, query: &str) -> String {
+    pub async fn ask(&self, query: &str) -> String {
         let request = GraphQLRequest { query: Some(query.into()), ..GraphQLRequest::default() };
         let limits = limits::Operation::default();
         let operation = operation::prepare(&self.supergraph, &limits, &request, None).await.unwrap();
@@ -92,7 +92,7 @@ impl Stage {
     }
 
     /// The variables of the requests to one subgraph.
-    fn variables(&self, subgraph: &str) -> Vec<Value> {
+    pub fn variables(&self, subgraph: &str) -> Vec<Value> {
         let asked = self.asked.lock().unwrap();
         asked.iter().filter(|(name, _)| *name == subgraph).map(|(_, body)| body["variables"].clone()).collect()
     }
