@@ -213,6 +213,9 @@ impl<'a> Data<'a> {
     /// the name of an object type, which another subgraph knows. The target was found at that `moment`: what was copied
     /// of it since gets the same.
     pub(super) fn absorb(&mut self, target: ObjectId, source: ObjectId, interfaces: &HashSet<String>, moment: Moment) {
+        if self.copies.len() == moment.0 {
+            return self.merge(target, source, interfaces);
+        }
         let mut targets = vec![target];
         for (original, copy) in &self.copies[moment.0..] {
             if targets.contains(original) {
