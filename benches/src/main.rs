@@ -3,6 +3,7 @@
 
 #![forbid(unsafe_code)]
 
+mod execute;
 mod expected;
 mod federation;
 mod floor;
@@ -42,6 +43,8 @@ enum Command {
     Run(run::Options),
     /// Keep one gateway at full load for minutes: every answer is checked, its memory is watched.
     Soak(soak::Options),
+    /// Measure the executor alone, without HTTP.
+    Execute(execute::Options),
     /// The four subgraphs alone, until interrupted.
     Subgraphs {
         /// The first of the four ports.
@@ -95,6 +98,10 @@ async fn start(command: Command) -> anyhow::Result<()> {
     match command {
         Command::Run(options) => run::run(options).await?,
         Command::Soak(options) => soak::soak(options).await?,
+        Command::Execute(options) => {
+            let subgraphs = subgraphs::start(0).await?;
+            execute::measure(&record::record(&subgraphs).await?, &options).await?;
+        }
         Command::Subgraphs { port, latency_ms } => {
             let subgraphs = subgraphs::start(port).await?;
             subgraphs.set_latency(latency_ms);
