@@ -123,6 +123,7 @@ impl Verifier {
         // The algorithm is the header's, already held against the allowed ones: a key fits one family only.
         let mut validation = Validation::new(header.alg);
         validation.leeway = self.config.leeway_seconds;
+        validation.validate_nbf = true;
         validation.set_issuer(&[&self.config.issuer]);
         validation.set_audience(&[&self.config.audience]);
         validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
