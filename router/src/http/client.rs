@@ -12,6 +12,9 @@ const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 /// Sent on as they are: who asks, by which request, in which trace (W3C Trace Context).
 const FORWARDED: [HeaderName; 4] = [header::USER_AGENT, REQUEST_ID, TRACEPARENT, TRACESTATE];
 
+/// A longer value does not travel on: it would go out with every fetch, and few servers take heads as large as ours.
+const MAX_FORWARDED: usize = 1024;
+
 /// The sender of a request, as far as the network tells.
 pub(crate) struct Client {
     /// Its address, when it is known.
@@ -27,7 +30,7 @@ impl Client {
         let address = forwarded_address(&parts.headers, network.trusted_proxies).or(peer);
         let mut forward = HeaderMap::with_capacity(FORWARDED.len() + 2);
         for name in FORWARDED {
-            if let Some(value) = parts.headers.get(&name) {
+            if let Some(value) = parts.headers.get(&name).filter(|value| value.len() <= MAX_FORWARDED) {
                 forward.insert(name, value.clone());
             }
         }

@@ -4,16 +4,15 @@
 //! Without `@cost` an object, interface or union weighs 1, a leaf nothing, and a field of a mutation 10 besides. A list
 //! without `@listSize` is taken for one of the configured size, and a field with `first` or `last` for one by Relay's
 //! Cursor Connections Specification. `@cost` on arguments counts where they are given; on fields of input objects it does
-//! not.
+//! not. An introspection costs what it may tell of the schema.
 //!
 //! Sizes may depend on variables, and so may `@skip` and `@include`. The rest is added up once, when the operation is
 //! prepared: of most operations nothing but one number is left.
 
 use super::Variables;
-use super::document::is_introspection;
 use crate::error::{Code, GraphQLError};
 use crate::limits;
-use crate::supergraph::Supergraph;
+use crate::supergraph::{ApiSchema, Supergraph};
 use graphql_tools::static_graphql::{query, schema};
 use hive_router_query_planner::ast::operation::OperationDefinition;
 use hive_router_query_planner::ast::selection_item::SelectionItem;
@@ -67,7 +66,8 @@ enum Size {
 }
 
 impl Cost {
-    /// The program for an operation, normalised with nothing taken out.
+    /// The program for an operation, normalised with nothing taken out, and for the introspections that it has: how
+    /// many, and how deep lists nest in them.
     ///
     /// # Errors
     /// GRAPHQL_VALIDATION_FAILED where `@listSize` wants one slicing argument and there is none, or several.
@@ -75,6 +75,7 @@ impl Cost {
         supergraph: &Supergraph,
         limits: &limits::Operation,
         operation: &OperationDefinition,
+        introspections: (usize, usize),
     ) -> Result<Self, GraphQLError> {
         let schema = &supergraph.planner.supergraph;
         let root = match operation.operation_kind {
@@ -83,7 +84,8 @@ impl Cost {
             Some(OperationKind::Query) | None => None,
         };
         let compiler = Compiler { supergraph, assumed: limits.assumed_list_size };
-        compiler.selections(&operation.selection_set, root.unwrap_or(&schema.query_type), &[]).map(Self)
+        let fields = compiler.selections(&operation.selection_set, root.unwrap_or(&schema.query_type), &[])?;
+        Ok(Self(Term::sum([fields, Term::Constant(introspection(&supergraph.api, introspections))])))
     }
 
     /// The cost with these variables.
@@ -235,9 +237,7 @@ impl Compiler<'_> {
 
     fn field(&self, field: &FieldSelection, parent: &str, sized: &[Sized<'_>]) -> Result<Term, GraphQLError> {
         let definitions = self.fields(parent, &field.name);
-        let Some(definition) = definitions.first() else {
-            return Ok(Term::Constant(u64::from(is_introspection(&field.name))));
-        };
+        let Some(definition) = definitions.first() else { return Ok(Term::Constant(0)) };
         let returned = definition.field_type.inner_type();
         let directive = definitions.iter().find_map(|definition| definition.list_size.as_ref());
         let slicing = match directive {
@@ -365,6 +365,25 @@ impl Compiler<'_> {
     fn definition(&self, name: &str) -> Option<&SupergraphDefinition> {
         self.supergraph.planner.supergraph.definitions.get(name)
     }
+}
+
+/// What introspections cost: each about as much as the schema has fields, and with every further list that nests in it
+/// as many times more as a type has fields.
+fn introspection(api: &ApiSchema, (count, lists): (usize, usize)) -> u64 {
+    let fields_of = |ty: &schema::TypeDefinition| match ty {
+        schema::TypeDefinition::Object(object) => object.fields.len(),
+        schema::TypeDefinition::Interface(interface) => interface.fields.len(),
+        schema::TypeDefinition::InputObject(input) => input.fields.len(),
+        schema::TypeDefinition::Enum(definition) => definition.values.len(),
+        schema::TypeDefinition::Scalar(_) | schema::TypeDefinition::Union(_) => 1,
+    };
+    if count == 0 {
+        return 0;
+    }
+    let fields: u64 = api.types().map(|ty| fields_of(ty) as u64).sum();
+    let each = fields.div_ceil((api.types().count() as u64).max(1));
+    let times = (1..lists).fold(1, |times: u64, _| times.saturating_mul(each));
+    fields.saturating_mul(times).saturating_mul(count as u64)
 }
 
 /// What the document gives at a path of arguments: the variable, if it gives one anywhere on the way.

@@ -21,8 +21,7 @@ const DEFINITIONS: usize = 4;
 
 /// Checks every operation of a document. Made for documents that are not validated yet.
 pub(super) fn check(document: &query::Document, limits: &limits::Operation) -> Result<(), Vec<GraphQLError>> {
-    let fragments = document::fragments(document).map(|fragment| (fragment.name.as_str(), fragment)).collect();
-    let mut measuring = Measuring { fragments, known: HashMap::new(), nesting: 0, too_nested: false };
+    let mut measuring = Measuring::of(document);
     let mut errors = Vec::new();
     let mut fields: usize = 0;
     for operation in document::operations(document) {
@@ -46,6 +45,12 @@ pub(super) fn check(document: &query::Document, limits: &limits::Operation) -> R
     if errors.is_empty() { Ok(()) } else { Err(errors) }
 }
 
+/// How many introspections an operation has, and how deep lists nest in them.
+pub(super) fn introspections(document: &query::Document, operation: &query::OperationDefinition) -> (usize, usize) {
+    let size = Measuring::of(document).selections(operation.selection_set());
+    (size.introspections, size.introspection_lists)
+}
+
 /// The size of a selection set.
 #[derive(Clone, Copy, Default)]
 struct Size {
@@ -60,6 +65,7 @@ struct Size {
     /// The lists that nest in its introspections.
     introspection_lists: usize,
     introspection: Option<Pos>,
+    introspections: usize,
     /// The levels of fields and fragments.
     nesting: usize,
 }
@@ -75,6 +81,7 @@ impl Size {
             lists: self.lists.max(other.lists),
             introspection_lists: self.introspection_lists.max(other.introspection_lists),
             introspection: self.introspection.or(other.introspection),
+            introspections: self.introspections.saturating_add(other.introspections),
             nesting: self.nesting.max(other.nesting),
         }
     }
@@ -91,6 +98,7 @@ impl Size {
             lists: inside.lists + usize::from(is_list),
             introspection_lists: if is_introspection { inside.lists } else { inside.introspection_lists },
             introspection: is_introspection.then_some(field.position).or(inside.introspection),
+            introspections: if is_introspection { 1 } else { inside.introspections },
             nesting: inside.nesting,
         }
     }
@@ -129,6 +137,11 @@ struct Measuring<'d> {
 }
 
 impl<'d> Measuring<'d> {
+    fn of(document: &'d query::Document) -> Self {
+        let fragments = document::fragments(document).map(|fragment| (fragment.name.as_str(), fragment)).collect();
+        Self { fragments, known: HashMap::new(), nesting: 0, too_nested: false }
+    }
+
     fn selections(&mut self, selections: &'d query::SelectionSet) -> Size {
         if self.nesting >= MAX_NESTING {
             self.too_nested = true;

@@ -152,7 +152,8 @@ impl Blueprint {
         expansion::check(schema, &document, operation, most).map_err(|error| vec![error])?;
 
         let normalized = normalize(supergraph, &document, name)?;
-        let cost = Cost::compile(supergraph, limits, &normalized).map_err(|error| vec![error])?;
+        let introspections = measure::introspections(&document, operation);
+        let cost = Cost::compile(supergraph, limits, &normalized, introspections).map_err(|error| vec![error])?;
         // Planning is the dearest part: not for what will be refused whatever its variables are.
         cost.constant().map_or(Ok(()), |cost| cost::check(cost, limits)).map_err(|error| vec![error])?;
         let mut names = Names::default();

@@ -88,10 +88,20 @@ async fn weights_are_multiplied_by_the_lists_around_them() {
         ("mutation { write { name } }", 11),
         ("mutation { write { name } b: write { name } dear }", 11 + 11 + 100),
         ("subscription { item { name } }", 1),
-        ("{ __schema { types { name } } }", 1),
     ] {
         assert_eq!(cost(&supergraph, query, json!({})).await, Ok(expected), "{query}");
     }
+}
+
+#[tokio::test]
+async fn introspection_costs_what_it_may_tell() {
+    let supergraph = supergraph();
+    let once = cost(&supergraph, "{ __schema { types { name fields { name } } } }", json!({})).await.unwrap();
+    assert!((50..500).contains(&once), "{once}");
+    let twice = "{ __schema { types { name } } ...F } fragment F on Query { b: __schema { types { name } } }";
+    assert_eq!(cost(&supergraph, twice, json!({})).await, Ok(2 * once));
+    let nested = "{ __schema { types { fields { type { fields { type { fields { name } } } } } } } }";
+    assert!(cost(&supergraph, nested, json!({})).await.unwrap() > 4 * once);
 }
 
 #[tokio::test]

@@ -195,6 +195,9 @@ async fn subgraphs_learn_who_asks() {
         assert_eq!(response.headers()["x-request-id"], "request-1");
         assert_eq!(response.json::<Value>().await.unwrap()["data"]["header"], json!(value), "{name}");
     }
+    let long =
+        server.post(&json!({ "query": "{ header(name: \"user-agent\") }" })).header("user-agent", "x".repeat(1025));
+    assert_eq!(long.send().await.unwrap().json::<Value>().await.unwrap()["data"]["header"], Value::Null);
     let address = server.ask(r#"{ header(name: "x-forwarded-for") }"#).await;
     assert_eq!(address["data"]["header"], "127.0.0.1");
 }
