@@ -1,6 +1,6 @@
 //! What the composer leaves out of a supergraph, put back from the subgraphs:
 //! - an interface field that every subgraph of its interface has loses what they say of it (`@external`, `@requires`,
-//!   `@provides`, `@override`), so that `@interfaceObject` would be asked for what it only requires;
+//!   `@provides`), so that `@interfaceObject` would be asked for what it only requires;
 //! - a field that one subgraph returns as a union or interface and another as a member of it keeps the type of the
 //!   first, which need not be the widest.
 
@@ -92,22 +92,18 @@ fn merged(types: &[&Type], name: &str) -> Type {
     if types.iter().all(|ty| matches!(ty, Type::NonNull(_))) { Type::non_null(merged) } else { merged }
 }
 
-/// `@join__field` with what a subgraph says of the field (join specification v0.3).
+/// `@join__field` with what a subgraph says of the field (join specification v0.3). Where it is needed, composition lets
+/// nothing be overridden.
 fn join_field(here: &InSubgraph<'_>) -> Directive {
     let said = |name: &str| {
         let name = here.subgraph.directive(name);
         here.field.directives.iter().find(|directive| directive.name.value == name)
     };
     let mut arguments = vec![Argument::new("graph", Value::enum_value(here.graph))];
-    for (directive, from, to) in
-        [("requires", "fields", "requires"), ("provides", "fields", "provides"), ("override", "from", "override")]
-    {
-        if let Some(value) = said(directive).and_then(|directive| argument(directive, from)) {
-            arguments.push(Argument::new(to, value.clone()));
+    for name in ["requires", "provides"] {
+        if let Some(fields) = said(name).and_then(|directive| argument(directive, "fields")) {
+            arguments.push(Argument::new(name, fields.clone()));
         }
-    }
-    if let Some(label) = said("override").and_then(|directive| argument(directive, "label")) {
-        arguments.push(Argument::new("overrideLabel", label.clone()));
     }
     if said("external").is_some() {
         arguments.push(Argument::new("external", Value::boolean(true)));

@@ -6,17 +6,84 @@ use graphql_tools::parser::schema::{Definition, TypeDefinition, TypeExtension};
 use graphql_tools::parser::{Pos, parse_schema};
 use std::fmt::Write;
 
-/// A syntax error in one subgraph's SDL, with the line it is on.
-pub(super) fn syntax_error(subgraph: &SubgraphSdl, error: &GraphQLError) -> String {
-    let mut text = format!("error[INVALID_GRAPHQL]: {}", error.message);
-    let located = parse_schema::<String>(&locatable(&subgraph.sdl)).err();
-    match located.and_then(|error| position(&error.to_string())) {
+/// An error in one subgraph: what, where if that is known, and how to mend it.
+pub(super) fn problem(
+    code: &str,
+    message: &str,
+    subgraph: &SubgraphSdl,
+    at: Option<Pos>,
+    help: Option<&str>,
+) -> String {
+    let mut text = format!("error[{code}]: {message}");
+    match at {
         Some(position) => point_at(&mut text, subgraph, position),
         None => {
             let _ = write!(text, "\n  --> subgraph \"{}\"", subgraph.name);
         }
     }
+    add_help(&mut text, help);
     text
+}
+
+fn add_help(text: &mut String, help: Option<&str>) {
+    if let Some(help) = help {
+        let _ = write!(text, "\n  help: {help}");
+    }
+}
+
+/// A syntax error in one subgraph's SDL, with the line it is on.
+pub(super) fn syntax_error(subgraph: &SubgraphSdl, error: &GraphQLError) -> String {
+    let located = parse_schema::<String>(&locatable(&subgraph.sdl)).err();
+    let at = located.and_then(|error| position(&error.to_string()));
+    problem("INVALID_GRAPHQL", &error.message, subgraph, at, None)
+}
+
+/// Where a name or two stand in an SDL, comments apart, as words of their own.
+pub(super) fn find_text(sdl: &str, text: &str) -> Option<Pos> {
+    let is_word = |c: char| c.is_alphanumeric() || c == '_';
+    sdl.lines().enumerate().find_map(|(index, line)| {
+        let code = line.split('#').next().unwrap_or(line);
+        let found = code.match_indices(text).find(|(at, _)| {
+            let before = code[..*at].trim_end();
+            !code[at + text.len()..].starts_with(is_word) && !before.ends_with("directive")
+        });
+        found.map(|(at, _)| Pos { line: index + 1, column: code[..at].chars().count() + 1 })
+    })
+}
+
+/// How to mend the commonest mistakes.
+fn help(code: &str) -> Option<&'static str> {
+    Some(match code {
+        "ENUM_VALUE_MISMATCH" => "an enum that is also an input needs the same values in every subgraph",
+        "EXTENSION_WITH_NO_BASE" => "define the type without `extend` in one subgraph",
+        "EXTERNAL_MISSING_ON_BASE" => "a field is @external where another subgraph defines it: none does",
+        "EXTERNAL_TYPE_MISMATCH" | "FIELD_TYPE_MISMATCH" | "FIELD_ARGUMENT_TYPE_MISMATCH" => {
+            "give it the same type in every subgraph"
+        }
+        "EXTERNAL_UNUSED" => "remove the field, or name it in a @key, @requires or @provides of this subgraph",
+        "INTERFACE_FIELD_NO_IMPLEM" => "define the field on the type in a subgraph, or take it out of the interface",
+        "INVALID_FIELD_SHARING" => {
+            "mark it @shareable in every subgraph that resolves it, or let one take it over with @override(from:)"
+        }
+        "KEY_INVALID_FIELDS" => {
+            "a @key names fields of its type, and what has fields of its own with them: `id owner { id }`"
+        }
+        "NO_QUERIES" => "one subgraph at least needs a `type Query` with a field",
+        "OVERRIDE_FROM_SELF_ERROR" => "@override(from:) names the subgraph that the field is taken from",
+        "PROVIDES_FIELDS_MISSING_EXTERNAL" | "REQUIRES_FIELDS_MISSING_EXTERNAL" => {
+            "mark the field @external if another subgraph resolves it; what this one resolves need not be named"
+        }
+        "PROVIDES_INVALID_FIELDS" => "@provides names fields of the type that the field returns",
+        "REQUIRED_ARGUMENT_MISSING_IN_SOME_SUBGRAPH" | "REQUIRED_INPUT_FIELD_MISSING_IN_SOME_SUBGRAPH" => {
+            "define it in every subgraph, or let it be null or have a default"
+        }
+        "REQUIRES_INVALID_FIELDS" => "@requires names fields of the same type, which are @external here",
+        "SATISFIABILITY_ERROR" => {
+            "give the type a @key in both subgraphs, or define the field wherever the type can be reached"
+        }
+        "TYPE_KIND_MISMATCH" => "make it the same kind of type in every subgraph, or call one differently",
+        _ => return None,
+    })
 }
 
 /// The SDL as the parser that knows positions can read it. It does not know schema extensions: as a scalar of the same
@@ -47,7 +114,7 @@ fn composition_error(subgraphs: &[SubgraphSdl], error: &GraphQLError) -> String 
         let mut found = false;
         for subgraph in subgraphs.iter().filter(|subgraph| !narrowed || named(subgraph)) {
             if let Some(position) = find(&subgraph.sdl, coordinate) {
-                point_at(&mut text, subgraph, position);
+                point_at(&mut text, subgraph, below_description(&subgraph.sdl, position));
                 found = true;
             }
         }
@@ -55,7 +122,31 @@ fn composition_error(subgraphs: &[SubgraphSdl], error: &GraphQLError) -> String 
             break;
         }
     }
+    let unknown = error.message.split_once("Unknown type ").map(|(_, name)| name);
+    for subgraph in subgraphs.iter().filter(|subgraph| named(subgraph)) {
+        if let Some(position) = unknown.and_then(|name| find_text(&subgraph.sdl, name)) {
+            point_at(&mut text, subgraph, position);
+        }
+    }
+    add_help(&mut text, error.code().and_then(help));
     text
+}
+
+/// Where a definition goes on after its description, at which the parser says that it is.
+fn below_description(sdl: &str, at: Pos) -> Pos {
+    let after = |text: &str, quotes: &str| text.find(quotes).map(|end| end + quotes.len());
+    let end = || {
+        let line: usize = sdl.split_inclusive('\n').take(at.line.saturating_sub(1)).map(str::len).sum();
+        let column: usize = sdl.get(line..)?.chars().take(at.column.saturating_sub(1)).map(char::len_utf8).sum();
+        let start = line + column;
+        let quotes = ["\"\"\"", "\""].into_iter().find(|quotes| sdl[start..].starts_with(quotes))?;
+        let end = start + quotes.len() + after(&sdl[start + quotes.len()..], quotes)?;
+        Some(end + sdl[end..].find(|c: char| !c.is_whitespace())?)
+    };
+    let Some(end) = end() else { return at };
+    let before = &sdl[..end];
+    let line = before.rsplit('\n').next().unwrap_or(before);
+    Pos { line: before.matches('\n').count() + 1, column: line.chars().count() + 1 }
 }
 
 /// The `Type` and `Type.field` that a message quotes, the most exact first.

@@ -4,7 +4,7 @@
 //! declares federation v2.5 and does not import `@authenticated`, `@policy`, `@cost` and `@listSize`, which composition
 //! then drops silently. A dropped `@authenticated` is a hole, so [`prepare`] repairs what it can and refuses the rest.
 
-use super::{SubgraphSdl, requires};
+use super::{SubgraphSdl, report, requires};
 use graphql_core::{
     Definition, Directive, Document, ListValue, NodeRef, OperationType, Type, Value, VisitAction, VisitInfo, Visitor,
 };
@@ -74,7 +74,7 @@ impl Subgraph {
 /// Parses a subgraph's SDL and repairs it; the messages say what is wrong with it otherwise.
 pub(super) fn prepare(subgraph: &SubgraphSdl) -> Result<Subgraph, Vec<String>> {
     let mut document =
-        graphql_core::parse(&subgraph.sdl).map_err(|error| vec![super::report::syntax_error(subgraph, &error)])?;
+        graphql_core::parse(&subgraph.sdl).map_err(|error| vec![report::syntax_error(subgraph, &error)])?;
     let mut problems = unnamed_roots(subgraph, &document);
 
     let used = used_directives(&document);
@@ -143,11 +143,9 @@ fn hide_fields_of_hidden_interfaces(subgraph: &mut Subgraph) {
 }
 
 fn not_imported(subgraph: &SubgraphSdl, name: &str, help: &str) -> String {
-    format!(
-        "error[DIRECTIVE_NOT_IMPORTED]: @{name} is used but not imported, so that it would have no effect\n  \
-         --> subgraph \"{}\"\n  help: {help}",
-        subgraph.name
-    )
+    let message = format!("@{name} is used but not imported, so that it would have no effect");
+    let at = report::find_text(&subgraph.sdl, &format!("@{name}"));
+    report::problem("DIRECTIVE_NOT_IMPORTED", &message, subgraph, at, Some(help))
 }
 
 fn unnamed_roots(subgraph: &SubgraphSdl, document: &Document) -> Vec<String> {
@@ -168,11 +166,10 @@ fn unnamed_roots(subgraph: &SubgraphSdl, document: &Document) -> Vec<String> {
         .into_iter()
         .filter(|(unnamed, name)| defines(unnamed) && !defines(name))
         .map(|(unnamed, name)| {
-            format!(
-                "error[ROOT_TYPE_NAME]: the root type is called {unnamed}\n  --> subgraph \"{}\"\n  \
-                 help: federation SDL has no `schema {{ … }}`, so that it must be called {name}",
-                subgraph.name
-            )
+            let message = format!("the root type is called {unnamed}");
+            let help = format!("federation SDL has no `schema {{ … }}`, so that it must be called {name}");
+            let at = report::find_text(&subgraph.sdl, &format!("type {unnamed}"));
+            report::problem("ROOT_TYPE_NAME", &message, subgraph, at, Some(&help))
         })
         .collect()
 }

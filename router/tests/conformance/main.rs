@@ -6,6 +6,9 @@
 //! `expected.json`: the `body` of the answer, its `status` (200 if not given) and, where it matters, how many `calls`
 //! each subgraph gets. The subgraphs and the router talk real HTTP.
 //!
+//! Every folder below `mistakes` holds subgraphs that do not compose, as they are, and in `expected.txt` what is said to
+//! that.
+//!
 //! An SDL that begins with `# federation 1` gets no link. It, too, is written with `extend` as it was then.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic, in its helpers too")]
@@ -41,14 +44,34 @@ async fn scenarios_are_answered_as_expected() {
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
 
-/// Runs the scenarios, or those whose name has `SCENARIO` in it.
-async fn outcomes() -> Vec<Result<(), String>> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/conformance/scenarios");
+#[test]
+fn mistakes_are_explained() {
+    let failures = folders("mistakes").into_iter().filter_map(|folder| {
+        let subgraph = |(name, sdl): (String, String)| SubgraphSdl { url: format!("http://{name}"), name, sdl };
+        let said = match compose(&sdls_of(&folder).into_iter().map(subgraph).collect::<Vec<_>>()) {
+            Ok(supergraph) => format!("composes: {supergraph}"),
+            Err(error) => format!("{error}\n"),
+        };
+        let expected = std::fs::read_to_string(folder.join("expected.txt")).unwrap_or_default();
+        (said != expected).then(|| format!("\n=== {}\nexpected: {expected}\nsaid: {said}", folder.display()))
+    });
+    let failures: Vec<_> = failures.collect();
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+/// The folders below a folder, or those whose path has `SCENARIO` in it.
+fn folders(below: &str) -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/conformance").join(below);
     let only = std::env::var("SCENARIO").unwrap_or_default();
-    let mut scenarios: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
-    scenarios.retain(|path| path.is_dir() && path.to_string_lossy().contains(&only));
-    scenarios.sort();
-    let outcomes = scenarios.into_iter().map(|scenario| async move {
+    let mut folders: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    folders.retain(|path| path.is_dir() && path.to_string_lossy().contains(&only));
+    folders.sort();
+    folders
+}
+
+/// Runs the scenarios.
+async fn outcomes() -> Vec<Result<(), String>> {
+    let outcomes = folders("scenarios").into_iter().map(|scenario| async move {
         let outcome = tokio::spawn(check(scenario.clone())).await;
         let outcome = outcome.unwrap_or_else(|panic| Err(panic.to_string()));
         let name = scenario.file_name().unwrap().to_string_lossy().into_owned();
