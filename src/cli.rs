@@ -29,11 +29,17 @@ enum Command {
         #[command(flatten)]
         place: Place,
     },
-    /// The router alone, over any federation.
+    /// The router alone, over any federation: a composed supergraph, or the subgraphs that the configuration names.
     Router {
-        /// A composed supergraph; subgraphs are reached by the URLs in it.
+        /// A composed supergraph; subgraphs are reached by the URLs in it. Without one, the router composes what
+        /// `router.federation.subgraphs` names.
         #[arg(long, value_name = "FILE")]
-        supergraph: PathBuf,
+        supergraph: Option<PathBuf>,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Compose the subgraphs that the configuration names (`router.federation.subgraphs`) and print the supergraph.
+    Compose {
         #[command(flatten)]
         place: Place,
     },
@@ -139,6 +145,7 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
             let telemetry = telemetry::start(&config, "hansa-router")?;
             telemetry.follow(process::router_alone(config, supergraph)).await?;
         }
+        Command::Compose { place } => println!("{}", process::compose(&load(&place)?).await?.trim_end()),
         Command::Migrate { services, place } => {
             let config = load(&place)?;
             telemetry::start(&config, "hansa-migrate")?;

@@ -128,6 +128,15 @@ impl Config {
             .merge(environment)
             .extract()
             .context("the configuration cannot be used")
+            .map(|config: Self| config.relative_to(file))
+    }
+
+    /// Takes paths of the federation from the folder of the file, where there is one.
+    fn relative_to(mut self, file: Option<&Path>) -> Self {
+        if let Some(folder) = file.and_then(Path::parent) {
+            self.router.federation = self.router.federation.relative_to(folder);
+        }
+        self
     }
 
     /// Fills in what follows from other fields, and refuses what cannot work.

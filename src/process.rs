@@ -7,7 +7,7 @@ use hansa_kit::{role::Task, signals::Signals};
 use hansa_router::{
     Gateway,
     server::{self, Site, Workers},
-    supergraph::Source,
+    supergraph::{self, Source},
 };
 use std::{
     fs::File,
@@ -104,27 +104,60 @@ pub async fn run(config: Config, roles: &[String]) -> anyhow::Result<()> {
     process.serve(server).await
 }
 
-/// The router alone, over a supergraph in a file.
+/// What to do when there is nothing to route to.
+const NO_FEDERATION: &str =
+    "there is nothing to route to: name a composed supergraph (--supergraph FILE), or subgraphs \
+in the configuration (--config FILE; hansa.toml is read when it is there):
+
+  [router.federation.subgraphs.products]
+  url = \"http://localhost:4001/graphql\"
+  sdl = \"products.graphql\"  # asked of the subgraph when left out";
+
+/// The router alone, over a supergraph in a file or the subgraphs that the configuration names.
 ///
 /// # Errors
-/// When the file cannot be used or the address is taken.
-pub async fn router_alone(config: Config, supergraph: PathBuf) -> anyhow::Result<()> {
-    // What it holds may be wrong for now and is read again when it changes; a wrong name will not mend.
-    File::open(&supergraph).with_context(|| supergraph.display().to_string())?;
+/// When there is neither, the file cannot be used or the address is taken.
+pub async fn router_alone(config: Config, supergraph: Option<PathBuf>) -> anyhow::Result<()> {
+    let mut settings = config.router.clone();
+    let source = match supergraph {
+        Some(file) => {
+            // What it holds may be wrong for now and is read again when it changes; a wrong name will not mend.
+            File::open(&file).with_context(|| file.display().to_string())?;
+            Source::File(file)
+        }
+        None if settings.federation.subgraphs.is_empty() => bail!(NO_FEDERATION),
+        None => {
+            config.create_data_folder()?;
+            settings.supergraph.cache.get_or_insert_with(|| config.data.join("federation.graphql"));
+            settings.federation.source(&settings.subgraphs)?
+        }
+    };
     let mut process = Process::new(Life::Distributed, config);
     let verifier = match process.config.identity.url.clone() {
         Some(url) => Some(process.verifier(&Issuer::remote(url)?, &Signals::memory())),
         None => None,
     };
-    let source = Source::File(supergraph);
     let metrics = process.record_metrics().await?;
-    let gateway = Gateway::start(process.config.router.clone(), source, verifier, process.shutdown.clone())?;
+    let gateway = Gateway::start(settings, source, verifier, process.shutdown.clone())?;
     process.gateway = Some(gateway.clone());
     let routes = gateway.routes().merge(hansa_playground::routes()).merge(metrics);
     process.workers = Arc::new(Workers::per_core()?);
     let (address, server) = process.listen(process.config.listen, process.site(routes)).await?;
     tracing::info!("ready: http://{address}/graphql");
     process.serve(server).await
+}
+
+/// The supergraph of the subgraphs that the configuration names.
+///
+/// # Errors
+/// When there are none, one does not tell its schema, or they do not compose.
+pub async fn compose(config: &Config) -> anyhow::Result<String> {
+    let settings = &config.router;
+    if settings.federation.subgraphs.is_empty() {
+        bail!(NO_FEDERATION);
+    }
+    let subgraphs = settings.federation.subgraphs(&settings.subgraphs)?;
+    Ok(supergraph::compose_now(&subgraphs, &settings.supergraph).await?)
 }
 
 impl Process {

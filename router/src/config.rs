@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
+    /// The subgraphs to compose, for a router that stands alone.
+    pub federation: supergraph::federation::Config,
     /// How the supergraph is kept up to date.
     pub supergraph: supergraph::Config,
     /// How subgraphs are talked to.

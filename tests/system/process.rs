@@ -42,7 +42,7 @@ impl Hansa {
     }
 
     /// Starts a process and waits until it says where it listens.
-    async fn start(arguments: &[&str], data: &Path, settings: &Settings) -> Self {
+    pub async fn start(arguments: &[&str], data: &Path, settings: &Settings) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_hansa"))
             .args(arguments)
             .args(["--listen", "127.0.0.1:0", "--data"])

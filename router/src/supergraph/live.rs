@@ -169,7 +169,7 @@ impl Keeper {
                 let transport = self.subgraphs.clone();
                 self.renew(digest(&[sdl.as_bytes()]), move || from_document(sdl, &transport)).await
             }
-            Source::Compose(subgraphs) => match self.fetch_all(&subgraphs).await {
+            Source::Compose(subgraphs) => match fetch_all(&subgraphs, &self.config).await {
                 Ok(sdls) => {
                     let from = digest_of(&sdls);
                     let cache = self.config.cache.clone();
@@ -233,31 +233,42 @@ impl Keeper {
             Err(error) => tracing::warn!("there is no cached supergraph to start with: {error}"),
         }
     }
+}
 
-    async fn fetch_all(&self, subgraphs: &[Arc<Subgraph>]) -> Result<Vec<SubgraphSdl>, String> {
-        let deadline = Instant::now() + Duration::from_secs(self.config.fetch_timeout_seconds);
-        let fetched = futures::future::join_all(subgraphs.iter().map(|subgraph| fetch_sdl(subgraph, deadline))).await;
-        let mut sdls = Vec::with_capacity(fetched.len());
-        let mut problems = String::new();
-        for (subgraph, outcome) in subgraphs.iter().zip(fetched) {
-            match outcome {
-                Ok(sdl) => {
-                    sdls.push(SubgraphSdl { name: subgraph.name.clone(), url: subgraph.url.clone(), sdl });
-                }
-                Err(why) => {
-                    let _ = write!(problems, "\n  subgraph \"{}\": {why}", subgraph.name);
-                }
+/// The schemas of all subgraphs; the text says which are missing and why.
+async fn fetch_all(subgraphs: &[Arc<Subgraph>], config: &Config) -> Result<Vec<SubgraphSdl>, String> {
+    let deadline = Instant::now() + Duration::from_secs(config.fetch_timeout_seconds);
+    let fetched = futures::future::join_all(subgraphs.iter().map(|subgraph| fetch_sdl(subgraph, deadline))).await;
+    let mut sdls = Vec::with_capacity(fetched.len());
+    let mut problems = String::new();
+    for (subgraph, outcome) in subgraphs.iter().zip(fetched) {
+        match outcome {
+            Ok(sdl) => {
+                sdls.push(SubgraphSdl { name: subgraph.name.clone(), url: subgraph.url.clone(), sdl });
+            }
+            Err(why) => {
+                let _ = write!(problems, "\n  subgraph \"{}\": {why}", subgraph.name);
             }
         }
-        if problems.is_empty() { Ok(sdls) } else { Err(format!("schemas are missing{problems}")) }
     }
+    if problems.is_empty() { Ok(sdls) } else { Err(format!("schemas are missing{problems}")) }
+}
+
+/// Composes what these subgraphs say their schemas are now.
+///
+/// # Errors
+/// [`Error::Supergraph`] says which schemas are missing, [`Error::Composition`] what does not fit.
+pub async fn compose_now(subgraphs: &[Arc<Subgraph>], config: &Config) -> Result<String, Error> {
+    let sdls = fetch_all(subgraphs, config).await.map_err(Error::Supergraph)?;
+    let composing = tokio::task::spawn_blocking(move || compose(&sdls));
+    composing.await.map_err(|_| Error::Supergraph("composing panicked; the log says where".into()))?
 }
 
 fn file_error(path: &Path, source: std::io::Error) -> Error {
     Error::File { path: path.display().to_string(), source }
 }
 
-/// Asks a subgraph for its schema (Apollo federation subgraph specification, `_service { sdl }`).
+/// Asks a subgraph for its schema (Apollo federation subgraph specification, `_service { sdl }`), or reads it.
 async fn fetch_sdl(subgraph: &Subgraph, deadline: Instant) -> Result<String, String> {
     #[derive(Deserialize)]
     struct Answer {
@@ -270,6 +281,9 @@ async fn fetch_sdl(subgraph: &Subgraph, deadline: Instant) -> Result<String, Str
     #[derive(Deserialize)]
     struct Service {
         sdl: String,
+    }
+    if let Some(file) = &subgraph.sdl {
+        return tokio::fs::read_to_string(file).await.map_err(|source| file_error(file, source).to_string());
     }
     let body = Bytes::from_static(br#"{"query":"{_service{sdl}}"}"#);
     let bytes = subgraph.fetch(body, &HeaderMap::new(), true, deadline).await.map_err(|error| error.to_string())?;

@@ -2,6 +2,7 @@
 
 mod api;
 mod compose;
+pub mod federation;
 mod live;
 mod repair;
 mod report;
@@ -10,7 +11,7 @@ mod sdl;
 
 pub use api::{ApiSchema, api_schema_sdl};
 pub use compose::compose;
-pub use live::{Config, Live, Source, Status, keep};
+pub use live::{Config, Live, Source, Status, compose_now, keep};
 
 use crate::error::Error;
 use crate::operation;

@@ -13,6 +13,7 @@ use breaker::Breaker;
 use bytes::Bytes;
 use futures::stream::BoxStream;
 use http::{HeaderMap, StatusCode, Uri};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -68,6 +69,8 @@ pub struct Subgraph {
     pub name: String,
     /// Its URL; of a local one only the path matters.
     pub url: String,
+    /// Where its SDL is read; it is asked for it otherwise.
+    pub sdl: Option<PathBuf>,
     way: Arc<Way>,
     in_flight: share::InFlight,
 }
@@ -152,7 +155,12 @@ impl Subgraph {
             uri(&url, &transport).map_err(|why| crate::Error::Config(format!("URL of subgraph {name}: {why}")))?;
         let breaker = Breaker::new(config.breaker_failures, Duration::from_millis(config.breaker_open_ms));
         let way = Arc::new(Way { transport, uri, breaker, config: config.clone() });
-        Ok(Self { name, url, way, in_flight: share::InFlight::default() })
+        Ok(Self { name, url, sdl: None, way, in_flight: share::InFlight::default() })
+    }
+
+    /// The same with its SDL in this file.
+    pub fn with_sdl(self, file: impl Into<PathBuf>) -> Self {
+        Self { sdl: Some(file.into()), ..self }
     }
 
     /// Sends one GraphQL request; gives the bytes of its JSON answer. `idempotent` requests (queries) are retried when

@@ -1,0 +1,69 @@
+//! A federation named in the configuration: subgraphs that the router composes itself.
+
+use super::Source;
+use crate::error::Error;
+use crate::nodes::{self, NodeType};
+use crate::transport::{self, Client, Subgraph, Transport};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// The subgraphs to compose.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// By name.
+    pub subgraphs: BTreeMap<String, Member>,
+    /// The types that `node` and `nodes` find. Without any there are no such fields.
+    pub nodes: Vec<NodeType>,
+}
+
+/// One of them.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Member {
+    /// Where it is reached: absolute, http or https; its path defaults to `/graphql`.
+    pub url: String,
+    /// A file with its federation SDL. Without one the subgraph is asked (`_service { sdl }`).
+    #[serde(default)]
+    pub sdl: Option<PathBuf>,
+}
+
+impl Config {
+    /// The same with relative paths taken from this folder.
+    pub fn relative_to(mut self, folder: &Path) -> Self {
+        for file in self.subgraphs.values_mut().filter_map(|member| member.sdl.as_mut()) {
+            *file = folder.join(&*file);
+        }
+        self
+    }
+
+    /// The subgraphs, reached over HTTP, that of the router's own among them if it has something to find.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for a URL or a type's owner that cannot be used.
+    pub fn subgraphs(&self, settings: &transport::Config) -> Result<Vec<Arc<Subgraph>>, Error> {
+        let client = Client::new()?;
+        let subgraph = |(name, member): (&String, &Member)| {
+            let subgraph = Subgraph::new(name, &member.url, Transport::Http(client.clone()), settings)?;
+            Ok(Arc::new(match &member.sdl {
+                Some(file) => subgraph.with_sdl(file),
+                None => subgraph,
+            }))
+        };
+        let mut subgraphs = self.subgraphs.iter().map(subgraph).collect::<Result<Vec<_>, Error>>()?;
+        if !self.nodes.is_empty() {
+            subgraphs.push(Arc::new(nodes::subgraph(&self.nodes, &subgraphs, settings)?));
+        }
+        Ok(subgraphs)
+    }
+
+    /// Where the supergraph comes from.
+    ///
+    /// # Errors
+    /// As [`Config::subgraphs`].
+    pub fn source(&self, settings: &transport::Config) -> Result<Source, Error> {
+        Ok(Source::Compose(self.subgraphs(settings)?))
+    }
+}

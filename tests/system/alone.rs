@@ -1,0 +1,140 @@
+//! The router alone, over subgraphs that are not ours and that the configuration names.
+
+use crate::{
+    api::{data, post},
+    eventually,
+    process::{Hansa, Settings},
+};
+use axum::{Json, Router, routing};
+use serde_json::{Value, json};
+use std::{net::SocketAddr, path::Path, process::Output};
+use tokio::{net::TcpListener, process::Command};
+
+const LINK: &str =
+    "extend schema @link(url: \"https://specs.apollo.dev/federation/v2.9\", import: [\"@key\", \"@shareable\"])\n";
+const PRODUCTS: &str = "type Query { product: Product } type Product @key(fields: \"id\") { id: ID! name: String }";
+const PRICES: &str = "type Product @key(fields: \"id\") { id: ID! price: Int }";
+
+/// A subgraph that tells this SDL and answers the rest with this.
+async fn serve(address: SocketAddr, sdl: &str, answer: Value) -> SocketAddr {
+    let listener = TcpListener::bind(address).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let sdl = format!("{LINK}{sdl}");
+    let handle = move |Json(request): Json<Value>| async move {
+        let asks_for_sdl = request["query"].as_str().is_some_and(|query| query.contains("_service"));
+        Json(json!({ "data": if asks_for_sdl { json!({ "_service": { "sdl": sdl } }) } else { answer } }))
+    };
+    let routes = Router::new().route("/graphql", routing::post(handle));
+    tokio::spawn(async move { axum::serve(listener, routes).await.unwrap() });
+    address
+}
+
+fn anywhere() -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], 0))
+}
+
+/// An address that nobody listens on, for now.
+async fn unused() -> SocketAddr {
+    TcpListener::bind(anywhere()).await.unwrap().local_addr().unwrap()
+}
+
+/// Writes the configuration of a federation of two, the second of which has its SDL in `prices.graphql`.
+fn configure(folder: &Path, products: SocketAddr, prices: SocketAddr) {
+    let config = format!(
+        "[router.supergraph]\npoll_seconds = 1\n\n[router.federation.subgraphs.products]\nurl = \"http://{products}\"\n\n\
+         [router.federation.subgraphs.prices]\nurl = \"http://{prices}/graphql\"\nsdl = \"prices.graphql\"\n"
+    );
+    std::fs::write(folder.join("federation.toml"), config).unwrap();
+}
+
+/// Runs a command to its end.
+async fn hansa(folder: &Path, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_hansa")).args(arguments).current_dir(folder).output().await.unwrap()
+}
+
+fn config(folder: &Path) -> String {
+    folder.join("federation.toml").display().to_string()
+}
+
+async fn is_ready(url: &str) -> bool {
+    reqwest::get(format!("{url}/ready")).await.unwrap().status().is_success()
+}
+
+#[tokio::test]
+async fn a_federation_is_composed_served_and_swapped() {
+    let folder = tempfile::tempdir().unwrap();
+    let sdl = folder.path().join("prices.graphql");
+    std::fs::write(&sdl, format!("{LINK}{PRICES}")).unwrap();
+    let products = unused().await;
+    let price = json!({ "_entities": [{ "__typename": "Product", "price": 3, "stock": 5 }] });
+    let prices = serve(anywhere(), PRICES, price).await;
+    configure(folder.path(), products, prices);
+
+    // One subgraph is down at the start.
+    let arguments = ["router", "--config", &config(folder.path())];
+    let router = Hansa::start(&arguments, &folder.path().join("data"), &Settings::new()).await;
+    let url = router.url.as_str();
+    assert!(!is_ready(url).await);
+    let (status, answer) = post(url, None, json!({ "query": "{ __typename }" })).await;
+    assert_eq!((status, &answer["errors"][0]["extensions"]["code"]), (503, &json!("SUPERGRAPH_UNAVAILABLE")));
+
+    let product = json!({ "product": { "__typename": "Product", "id": "1", "name": "N" } });
+    serve(products, PRODUCTS, product).await;
+    eventually("a supergraph", async || is_ready(url).await.then_some(())).await;
+    let both = "{ product { name price } }";
+    let expected = json!({ "product": { "name": "N", "price": 3 } });
+    assert_eq!(data(url, None, both, json!({})).await, expected);
+
+    // A field more.
+    std::fs::write(&sdl, format!("{LINK}{PRICES}").replace("price: Int", "price: Int stock: Int")).unwrap();
+    let stock = json!({ "query": "{ product { stock } }" });
+    eventually("the new field", async || {
+        let (_, answer) = post(url, None, stock.clone()).await;
+        (answer["data"]["product"]["stock"] == 5).then_some(())
+    })
+    .await;
+
+    // What does not compose changes nothing but what is said.
+    std::fs::write(&sdl, format!("{LINK}{PRICES}").replace("price: Int", "price: Money")).unwrap();
+    eventually("the error", async || {
+        router.output().iter().any(|line| line.contains("Money") && line.contains("prices")).then_some(())
+    })
+    .await;
+    assert_eq!(data(url, None, both, json!({})).await, expected);
+    assert_eq!(data(url, None, "{ product { stock } }", json!({})).await["product"]["stock"], 5);
+    assert_eq!(router.terminate().await, Some(0));
+}
+
+#[tokio::test]
+async fn a_supergraph_or_what_is_wrong_is_printed() {
+    let folder = tempfile::tempdir().unwrap();
+    let sdl = folder.path().join("prices.graphql");
+    std::fs::write(&sdl, format!("{LINK}{PRICES}")).unwrap();
+    let products = serve(anywhere(), PRODUCTS, Value::Null).await;
+    configure(folder.path(), products, products);
+
+    let composed = hansa(Path::new("/"), &["compose", "--config", &config(folder.path())]).await;
+    let supergraph = String::from_utf8(composed.stdout).unwrap();
+    assert!(composed.status.success() && supergraph.contains("join__Graph"), "{supergraph}");
+    assert!(
+        supergraph.contains(&format!("@join__graph(name: \"products\", url: \"http://{products}\")")),
+        "{supergraph}"
+    );
+
+    std::fs::write(&sdl, "type Product @key(fields: \"id\") {\n  id ID!\n}").unwrap();
+    let failed = hansa(Path::new("/"), &["compose", "--config", &config(folder.path())]).await;
+    let said = String::from_utf8(failed.stderr).unwrap();
+    assert!(!failed.status.success() && failed.stdout.is_empty());
+    assert!(said.contains("subgraph \"prices\", line 2, column 6") && said.contains("     ^"), "{said}");
+}
+
+#[tokio::test]
+async fn a_router_over_nothing_says_what_it_needs() {
+    let folder = tempfile::tempdir().unwrap();
+    for command in ["router", "compose"] {
+        let output = hansa(folder.path(), &[command]).await;
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(!output.status.success());
+        assert!(said.contains("--supergraph FILE") && said.contains("[router.federation.subgraphs."), "{said}");
+    }
+}
