@@ -1,6 +1,7 @@
 //! The router alone, built without the rest of the system: for measuring. It takes what `hansa router` takes.
 
 use clap::Parser;
+use hansa_router::config::Requests;
 use hansa_router::server::{self, Site, Workers};
 use hansa_router::supergraph::Source;
 use hansa_router::{Config, Gateway, transport};
@@ -25,6 +26,8 @@ enum Command {
         one_runtime: bool,
         #[arg(long, env = "HANSA_ROUTER__SUBGRAPHS__SHARE_IN_FLIGHT")]
         share_in_flight: bool,
+        #[arg(long, env = "HANSA_ROUTER__REQUESTS__SHARE_IN_FLIGHT")]
+        share_requests: bool,
         #[arg(long, env = "HANSA_LOG__FILTER", default_value = "info")]
         log: String,
     },
@@ -32,12 +35,13 @@ enum Command {
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let Command::Router { supergraph, listen, one_runtime, share_in_flight, log } = Command::parse();
+    let Command::Router { supergraph, listen, one_runtime, share_in_flight, share_requests, log } = Command::parse();
     tracing_subscriber::fmt().with_env_filter(log).with_target(false).init();
     metrics_exporter_prometheus::PrometheusBuilder::new().install_recorder()?;
     let shutdown = CancellationToken::new();
     let subgraphs = transport::Config { share_in_flight, ..transport::Config::default() };
-    let config = Config { subgraphs, ..Config::default() };
+    let requests = Requests { share_in_flight: share_requests };
+    let config = Config { subgraphs, requests, ..Config::default() };
     let gateway = Gateway::start(config, Source::File(supergraph), None, shutdown.clone())?;
     let site = Site { routes: gateway.routes(), gateway: Some(gateway) };
     let workers = if one_runtime { Workers::current() } else { Workers::per_core()? };

@@ -17,6 +17,8 @@ pub struct Config {
     pub subgraphs: transport::Config,
     /// How live streams are run.
     pub subscriptions: subscription::Config,
+    /// How requests are answered.
+    pub requests: Requests,
     /// Limits on what a client controls.
     pub limits: Limits,
     /// Documents that clients name instead of sending them.
@@ -54,6 +56,17 @@ impl Config {
         rate.validate()?;
         self.documents.validate()
     }
+}
+
+/// How requests are answered.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Requests {
+    /// Whether identical queries (the same operation and variables) of the same caller that are in flight at once are
+    /// executed once. Every header that travels to subgraphs, but for those of tracing, makes another caller. What is
+    /// answered may then be as old as the beginning of the query that was joined, but no older than the last mutation
+    /// that this router ran.
+    pub share_in_flight: bool,
 }
 
 /// Cross-origin resource sharing (Fetch standard, "HTTP-CORS protocol"). Credentials are never allowed: the API knows no

@@ -5,11 +5,13 @@ use crate::config::Config;
 use crate::documents::Documents;
 use crate::error::{Code, Error, GraphQLError};
 use crate::execute::{self, Answer, Broken, Step};
+use crate::http::internal;
 use crate::http::origins::Origins;
 use crate::limits::Count;
 use crate::operation::{self, Operation, OperationKind, Variables};
 use crate::rate::Rates;
 use crate::request::{Caller, GraphQLRequest, RequestContext};
+use crate::sharing::{InFlight, Key};
 use crate::subscription::{Admission, Admitted, Feeds};
 use crate::supergraph::{self, Live, Source, Supergraph};
 use crate::telemetry::{self, trace};
@@ -36,6 +38,8 @@ pub struct Gateway {
     pub(crate) documents: Documents,
     pub(crate) rates: Rates,
     pub(crate) shutdown: CancellationToken,
+    /// The queries that may be shared, if they may be.
+    queries: Option<InFlight<Answer>>,
 }
 
 impl Gateway {
@@ -67,7 +71,20 @@ impl Gateway {
         ));
         let admission = Arc::new(Admission::default());
         let feeds = Arc::default();
-        Ok(Arc::new(Self { config, origins, cors, supergraph, verifier, admission, feeds, documents, rates, shutdown }))
+        let queries = config.requests.share_in_flight.then(InFlight::default);
+        Ok(Arc::new(Self {
+            config,
+            origins,
+            cors,
+            supergraph,
+            verifier,
+            admission,
+            feeds,
+            documents,
+            rates,
+            shutdown,
+            queries,
+        }))
     }
 
     /// `/graphql` (POST, GET, event streams, sockets), `/health` and `/ready`.
@@ -149,7 +166,8 @@ impl Gateway {
         let cost = operation.cost.of(&variables);
         operation::cost::check(cost, limits).map_err(one)?;
         self.rates.check(context, Count::Cost, cost).map_err(one)?;
-        Ok(Prepared { supergraph, operation, variables, cost, deadline })
+        let queries = self.queries.clone();
+        Ok(Prepared { supergraph, operation, variables, cost, deadline, queries })
     }
 }
 
@@ -158,6 +176,7 @@ fn one(error: GraphQLError) -> Vec<GraphQLError> {
 }
 
 /// An operation that is ready to run.
+#[derive(Clone)]
 pub(crate) struct Prepared {
     supergraph: Arc<Supergraph>,
     pub(crate) operation: Arc<Operation>,
@@ -165,18 +184,48 @@ pub(crate) struct Prepared {
     /// What the operation costs with these variables.
     pub(crate) cost: u64,
     deadline: Instant,
+    /// What is shared, if anything is.
+    queries: Option<InFlight<Answer>>,
 }
 
 impl Prepared {
     /// Runs a query or mutation.
     pub(crate) async fn run(&self, context: &RequestContext) -> Answer {
         let begun = std::time::Instant::now();
-        let answer = execute::run(&self.supergraph, &self.operation, &self.variables, context, self.deadline)
-            .instrument(self.span())
-            .await;
+        let answer = match &self.queries {
+            Some(queries) if self.operation.kind == OperationKind::Query => self.share(queries, context).await,
+            Some(queries) => {
+                let answer = self.execute(context).await;
+                queries.forget();
+                answer
+            }
+            None => self.execute(context).await,
+        };
         let outcome = if answer.has_data { "ok" } else { "failed" };
         telemetry::record_operation(self.kind(), outcome.to_owned(), begun);
         answer
+    }
+
+    async fn execute(&self, context: &RequestContext) -> Answer {
+        execute::run(&self.supergraph, &self.operation, &self.variables, context, self.deadline)
+            .instrument(self.span())
+            .await
+    }
+
+    /// Runs a query, or waits for the answer to the same one of the same caller. Its deadline is no later than ours.
+    async fn share(&self, queries: &InFlight<Answer>, context: &RequestContext) -> Answer {
+        let mut asked = Vec::with_capacity(64);
+        // Both live as long as the query is under way, so that their addresses are theirs alone.
+        for address in [Arc::as_ptr(&self.supergraph).addr(), Arc::as_ptr(&self.operation).addr()] {
+            asked.extend_from_slice(&address.to_ne_bytes());
+        }
+        // Writing JSON to memory does not fail.
+        let _ = serde_json::to_writer(&mut asked, self.variables.as_map());
+        let answer = queries.join(Key::new(asked.into(), &context.forward), || {
+            let (query, context) = (self.clone(), context.clone());
+            async move { query.execute(&context).await }
+        });
+        answer.await.unwrap_or_else(|| Answer::failed(&[internal()]))
     }
 
     /// Starts a subscription.

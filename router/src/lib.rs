@@ -17,6 +17,7 @@ pub mod operation;
 mod rate;
 pub mod request;
 pub mod server;
+mod sharing;
 pub mod subscription;
 pub mod supergraph;
 pub mod telemetry;

@@ -413,10 +413,8 @@ impl Rename {
                     self.apply_from(rest, data, value);
                 }
             }
-            (Value::Object(object), [RenameSegment::Types(types), rest @ ..]) => {
-                if types.allow(data, object) {
-                    self.apply_from(rest, data, value);
-                }
+            (Value::Object(object), [RenameSegment::Types(types), rest @ ..]) if types.allow(data, object) => {
+                self.apply_from(rest, data, value);
             }
             _ => {}
         }

@@ -65,6 +65,12 @@ pub(super) fn parse<'a>(bytes: &'a [u8], shape: &Shape, data: &mut Data<'a>) -> 
     reader.response(shape)
 }
 
+/// The shape of an object (its address) and the beginning of its text.
+type Beginning<'a> = (usize, &'a [u8]);
+
+/// The whole text of an object, and the object.
+type Known<'a> = (&'a [u8], ObjectId);
+
 struct Reader<'a, 'd> {
     text: &'a str,
     /// Finds the tokens.
@@ -76,8 +82,8 @@ struct Reader<'a, 'd> {
     items: Vec<Value<'a>>,
     /// The last string that held escapes, without them.
     unescaped: Vec<u8>,
-    /// The last object with its text, by its shape and the beginning of the text.
-    known: HashMap<(usize, &'a [u8]), (&'a [u8], ObjectId)>,
+    /// The last object of each beginning.
+    known: HashMap<Beginning<'a>, Known<'a>>,
     /// How often a known object was looked for, and found.
     looked: usize,
     found: usize,
@@ -175,7 +181,9 @@ impl<'a> Reader<'a, '_> {
                     };
                     self.fields.push(Field { name: field.name, value });
                 }
-                None => drop(self.any(first)?),
+                None => {
+                    self.any(first)?;
+                }
             }
             next = self.next_or(b'}')?;
         }
@@ -199,8 +207,12 @@ impl<'a> Reader<'a, '_> {
     fn scalar(&mut self, first: u8) -> Result<Value<'a>, Malformed> {
         let start = self.parser.offset() - 1;
         match first {
-            b'"' => drop(self.parser.parse_str(&mut self.unescaped)?),
-            b'-' | b'0'..=b'9' => drop(self.parser.skip_number(first)?),
+            b'"' => {
+                self.parser.parse_str(&mut self.unescaped)?;
+            }
+            b'-' | b'0'..=b'9' => {
+                self.parser.skip_number(first)?;
+            }
             b't' => self.parser.parse_literal("rue")?,
             b'f' => self.parser.parse_literal("alse")?,
             b'n' => {
@@ -237,7 +249,9 @@ impl<'a> Reader<'a, '_> {
                 }
                 self.depth -= 1;
             }
-            _ => drop(self.scalar(first)?),
+            _ => {
+                self.scalar(first)?;
+            }
         }
         Ok(&self.text[start..self.parser.offset()])
     }

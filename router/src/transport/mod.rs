@@ -3,11 +3,11 @@
 
 mod breaker;
 mod events;
-mod share;
 mod wire;
 
 pub use wire::Client;
 
+use crate::sharing::{InFlight, Key};
 use backon::{ExponentialBuilder, Retryable};
 use breaker::Breaker;
 use bytes::Bytes;
@@ -36,7 +36,9 @@ pub struct Config {
     pub breaker_failures: u32,
     /// How long it is left alone, in milliseconds; then one fetch tries it.
     pub breaker_open_ms: u64,
-    /// Whether identical query fetches of the same caller that are in flight at once are sent once.
+    /// Whether identical query fetches of the same caller that are in flight at once are sent once. Every header that
+    /// travels to subgraphs, but for those of tracing, makes another caller. What is answered may then be as old as the
+    /// beginning of the fetch that was joined, but no older than the last mutation that this router sent to the subgraph.
     pub share_in_flight: bool,
 }
 
@@ -48,7 +50,7 @@ impl Default for Config {
             retries: 2,
             breaker_failures: 10,
             breaker_open_ms: 5_000,
-            share_in_flight: false,
+            share_in_flight: true,
         }
     }
 }
@@ -72,7 +74,7 @@ pub struct Subgraph {
     /// Where its SDL is read; it is asked for it otherwise.
     pub sdl: Option<PathBuf>,
     way: Arc<Way>,
-    in_flight: share::InFlight,
+    in_flight: InFlight<Result<Bytes, FetchError>>,
 }
 
 #[derive(Debug)]
@@ -155,7 +157,7 @@ impl Subgraph {
             uri(&url, &transport).map_err(|why| crate::Error::Config(format!("URL of subgraph {name}: {why}")))?;
         let breaker = Breaker::new(config.breaker_failures, Duration::from_millis(config.breaker_open_ms));
         let way = Arc::new(Way { transport, uri, breaker, config: config.clone() });
-        Ok(Self { name, url, sdl: None, way, in_flight: share::InFlight::default() })
+        Ok(Self { name, url, sdl: None, way, in_flight: InFlight::default() })
     }
 
     /// The same with its SDL in this file.
@@ -175,14 +177,32 @@ impl Subgraph {
         let started = Instant::now();
         let deadline = self.bounded(deadline);
         let outcome = if idempotent && self.way.config.share_in_flight {
-            self.in_flight.join(&self.way, body, headers, deadline).await
+            self.share(body, headers, deadline).await
         } else {
-            self.way.fetch(body, headers, idempotent, deadline).await
+            let outcome = self.way.fetch(body, headers, idempotent, deadline).await;
+            if !idempotent {
+                self.in_flight.forget();
+            }
+            outcome
         };
         let code = if outcome.is_ok() { "ok" } else { "error" };
         metrics::histogram!("router_fetch_duration_seconds", "subgraph" => self.name.clone(), "outcome" => code)
             .record(started.elapsed().as_secs_f64());
         outcome
+    }
+
+    /// The shared fetch runs until the subgraph's own time limit: whoever waits has a deadline of their own.
+    async fn share(&self, body: Bytes, headers: &HeaderMap, deadline: Instant) -> Result<Bytes, FetchError> {
+        let answer = self.in_flight.join(Key::new(body.clone(), headers), || {
+            let (way, headers) = (self.way.clone(), headers.clone());
+            let limit = Instant::now() + Duration::from_millis(way.config.timeout_ms);
+            async move { way.fetch(body, &headers, true, limit).await }
+        });
+        match tokio::time::timeout_at(deadline, answer).await {
+            Ok(Some(outcome)) => outcome,
+            Ok(None) => Err(FetchError::Unavailable("it panicked".into())),
+            Err(_) => Err(FetchError::Timeout),
+        }
     }
 
     /// Opens a subscription; gives an `ExecutionResult` (JSON) for each event. The deadline bounds the opening only.
@@ -209,10 +229,32 @@ impl Way {
         idempotent: bool,
         deadline: Instant,
     ) -> Result<Bytes, FetchError> {
-        let attempt = || self.attempt(body.clone(), headers, deadline);
-        if !idempotent {
-            return attempt().await;
+        match self.attempt(body.clone(), headers, deadline).await {
+            Err(error) if idempotent && error.is_transient() && self.config.retries > 0 => {
+                Box::pin(self.retry(error, body, headers, deadline)).await
+            }
+            outcome => outcome,
         }
+    }
+
+    /// Tries again what has failed, after a pause.
+    async fn retry(
+        &self,
+        failed: FetchError,
+        body: Bytes,
+        headers: &HeaderMap,
+        deadline: Instant,
+    ) -> Result<Bytes, FetchError> {
+        let mut failed = Some(failed);
+        let attempt = || {
+            let (failed, body) = (failed.take(), body.clone());
+            async {
+                match failed {
+                    Some(error) => Err(error),
+                    None => self.attempt(body, headers, deadline).await,
+                }
+            }
+        };
         let pauses = ExponentialBuilder::default()
             .with_min_delay(Duration::from_millis(20))
             .with_max_delay(Duration::from_secs(1))

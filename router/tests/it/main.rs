@@ -8,6 +8,7 @@ mod documents;
 mod execute;
 mod federation;
 mod http;
+mod in_flight;
 mod multipart;
 mod nodes;
 mod operation;

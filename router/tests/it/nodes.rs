@@ -54,7 +54,7 @@ impl Users {
     }
     #[graphql(entity)]
     async fn user(&self, id: ID) -> Option<User> {
-        ["user_1", "user_2"].contains(&id.as_str()).then(|| User(id))
+        ["user_1", "user_2"].contains(&id.as_str()).then_some(User(id))
     }
 }
 
@@ -65,7 +65,7 @@ impl Drafts {
     #[graphql(entity)]
     async fn draft(&self, context: &Context<'_>, id: ID) -> Option<Draft> {
         let is_signed_in = context.data_unchecked::<HeaderMap>().contains_key("authorization");
-        (is_signed_in && id.as_str() == "draft_1").then(|| Draft(id))
+        (is_signed_in && id.as_str() == "draft_1").then_some(Draft(id))
     }
 }
 
