@@ -230,8 +230,10 @@ impl<'c> Compiler<'c> {
         if leaf && into.with_key(key).any(|field| field.covers(types.as_deref(), &conditions)) {
             return;
         }
-        let same = |known: &Field| known.key == *key && known.types == types && known.conditions == conditions;
-        let index = into.fields.iter().position(same).unwrap_or_else(|| {
+        // Only the last one of this key can take more: what is added after another must be written after it.
+        let last = into.fields.iter().rposition(|known| known.key == *key);
+        let same = |index: &usize| into.fields[*index].types == types && into.fields[*index].conditions == conditions;
+        let index = last.filter(same).unwrap_or_else(|| {
             into.push(Field {
                 key: key.clone(),
                 name: self.names.intern(key),

@@ -28,8 +28,9 @@ fn mark(selections: &mut SelectionSet, schema: &SupergraphState) {
         match selection {
             Selection::Field(field) if is_introspection(&field.name) => {}
             Selection::Field(field) => {
+                // The planner takes `name: name` and `name` for different things.
+                field.alias.take_if(|alias| *alias == field.name);
                 if let Some(alias) = &mut field.alias
-                    && *alias != field.name
                     && (alias.starts_with(MARK) || is_field(alias, schema))
                 {
                     alias.insert_str(0, MARK);

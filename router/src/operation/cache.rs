@@ -1,13 +1,12 @@
 //! Prepared operations. Bounded; concurrent misses prepare once.
 
-use super::authorization::Lacks;
-use super::overrides::Draw;
-use super::{Blueprint, Operation};
+use super::{Blueprint, Operation, Variant};
 use crate::error::{Code, GraphQLError};
 use crate::limits;
 use crate::supergraph::Supergraph;
 use hansa_token::Claims;
 use moka::Equivalent;
+use serde_json::{Map, Value};
 use std::collections::HashMap;
 use std::num::NonZero;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -22,8 +21,8 @@ const OVERHEAD: usize = 4 << 10;
 /// How many times the size of its text the plans of a document have (estimated).
 const EXPANSION: usize = 16;
 
-/// Callers of one operation who lack different rights, or draw differently, have different plans; more than so many are
-/// not kept.
+/// Callers of one operation who lack different rights, draw differently, or whose conditions differ, have different
+/// plans; more than so many are not kept.
 const MAX_PLANS: usize = 64;
 
 type Errors = Arc<[GraphQLError]>;
@@ -56,13 +55,13 @@ impl Equivalent<Key> for Lookup<'_> {
     }
 }
 
-type Plans = HashMap<(Lacks, Draw), Arc<OnceCell<Arc<Operation>>>>;
+type Plans = HashMap<Variant, Arc<OnceCell<Arc<Operation>>>>;
 
 struct Entry {
     blueprint: Blueprint,
-    /// The plan of callers who lack nothing, where there is nothing to draw.
+    /// The plan of callers who lack nothing, where there is nothing to draw and there are no conditions.
     full: OnceCell<Arc<Operation>>,
-    /// The plans of the others.
+    /// The other plans.
     partial: Mutex<Plans>,
 }
 
@@ -85,20 +84,19 @@ impl Cache {
         limits: &limits::Operation,
         text: &str,
         name: Option<&str>,
+        variables: Option<&Map<String, Value>>,
         claims: Option<&Claims>,
     ) -> Result<Arc<Operation>, Errors> {
         let entry = match self.entries.get(&Lookup { text, name }).await {
             Some(entry) => entry,
             None => self.enter(supergraph, limits, text, name).await?,
         };
-        let lacks = supergraph.authorization.lacking(&entry.blueprint.needs, claims);
-        let draw = supergraph.overrides.draw();
-        if lacks.nothing() && draw.is_none() {
-            return entry.full.get_or_try_init(|| self.plan(supergraph, &entry, lacks, Draw::default())).await.cloned();
+        let variant = entry.blueprint.variant(supergraph, variables, claims);
+        if variant.lacks.nothing() && variant.draw.is_none() && variant.conditions.is_empty() {
+            return entry.full.get_or_try_init(|| self.plan(supergraph, &entry, variant)).await.cloned();
         }
-        let draw = draw.unwrap_or_default();
-        let cell = entry.cell((lacks.clone(), draw));
-        cell.get_or_try_init(|| self.plan(supergraph, &entry, lacks, draw)).await.cloned()
+        let cell = entry.cell(&variant);
+        cell.get_or_try_init(|| self.plan(supergraph, &entry, variant)).await.cloned()
     }
 
     async fn enter(
@@ -123,11 +121,10 @@ impl Cache {
         &self,
         supergraph: &Arc<Supergraph>,
         entry: &Arc<Entry>,
-        lacks: Lacks,
-        draw: Draw,
+        variant: Variant,
     ) -> Result<Arc<Operation>, Errors> {
         let (supergraph, entry) = (supergraph.clone(), entry.clone());
-        self.off_thread(move || entry.blueprint.plan(&supergraph, &lacks, draw)).await.map(Arc::new)
+        self.off_thread(move || entry.blueprint.plan(&supergraph, &variant)).await.map(Arc::new)
     }
 
     /// Runs what may take milliseconds, or panic: parser, validator and planner see bytes that anybody may send.
@@ -152,11 +149,11 @@ impl Cache {
 }
 
 impl Entry {
-    fn cell(&self, key: (Lacks, Draw)) -> Arc<OnceCell<Arc<Operation>>> {
+    fn cell(&self, variant: &Variant) -> Arc<OnceCell<Arc<Operation>>> {
         let mut partial = self.partial.lock().unwrap_or_else(PoisonError::into_inner);
-        if partial.len() >= MAX_PLANS && !partial.contains_key(&key) {
+        if partial.len() >= MAX_PLANS && !partial.contains_key(variant) {
             partial.clear();
         }
-        partial.entry(key).or_default().clone()
+        partial.entry(variant.clone()).or_default().clone()
     }
 }

@@ -4,6 +4,7 @@ pub(crate) mod alias;
 mod authorization;
 mod cache;
 pub(crate) mod collect;
+mod conditions;
 pub mod cost;
 pub(crate) mod document;
 mod expansion;
@@ -41,7 +42,7 @@ use hive_router_query_planner::utils::cancellation::CancellationToken;
 use overrides::Draw;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -108,7 +109,8 @@ pub async fn prepare(
         return Err(vec![GraphQLError::new(Code::BadRequest, "The request has no query.")]);
     };
     let name = request.operation_name.as_deref().filter(|name| !name.is_empty());
-    supergraph.operations.get(supergraph, limits, text, name, claims).await.map_err(|errors| errors.to_vec())
+    let variables = request.variables.as_ref();
+    supergraph.operations.get(supergraph, limits, text, name, variables, claims).await.map_err(|errors| errors.to_vec())
 }
 
 /// Coerces the variable values that a client sent.
@@ -132,6 +134,10 @@ struct Blueprint {
     cost: Arc<Cost>,
     introspection: Option<Arc<query::Document>>,
     needs: BTreeSet<authorization::NeedId>,
+    /// The variables of its conditions.
+    conditions: Vec<String>,
+    /// The document, if it has conditions: it is normalised again for their values.
+    document: Option<Arc<query::Document>>,
 }
 
 impl Blueprint {
@@ -147,6 +153,7 @@ impl Blueprint {
         document::validate(&supergraph.api, &document)?;
         let schema = &supergraph.planner.supergraph;
         alias::set_apart(&mut document, schema);
+        let document = Arc::new(document);
         let operation = document::choose(&document, name).map_err(|error| vec![error])?;
         let most = limits.max_fields.saturating_mul(EXPANSION);
         expansion::check(schema, &document, operation, most).map_err(|error| vec![error])?;
@@ -158,6 +165,7 @@ impl Blueprint {
         cost.constant().map_or(Ok(()), |cost| cost::check(cost, limits)).map_err(|error| vec![error])?;
         let mut names = Names::default();
         let projection = Projection::compile(&mut names, &supergraph.planner, &document, operation);
+        let conditions = conditions::variables(&document);
         Ok(Self {
             kind: normalized.operation_kind.clone().unwrap_or(OperationKind::Query),
             name: operation_name(operation).map(str::to_owned),
@@ -167,14 +175,45 @@ impl Blueprint {
             names,
             variables: Arc::new(Program::compile(operation.variable_definitions(), &supergraph.inputs)),
             cost: Arc::new(cost),
-            introspection: asks_for_schema(&document).then(|| Arc::new(document)),
+            introspection: asks_for_schema(&document).then(|| document.clone()),
+            document: (!conditions.is_empty()).then(|| document.clone()),
+            conditions,
         })
     }
 
-    /// Plans for callers who lack these rights, with this outcome of the draw for percentages.
-    fn plan(&self, supergraph: &Supergraph, lacks: &Lacks, draw: Draw) -> Result<Operation, Vec<GraphQLError>> {
+    /// What sets a request apart from others for the same operation.
+    fn variant(
+        &self,
+        supergraph: &Supergraph,
+        variables: Option<&Map<String, Value>>,
+        claims: Option<&Claims>,
+    ) -> Variant {
+        let conditions = self.conditions.iter().map(|name| self.variables.is_true(name, variables));
+        let lacks = supergraph.authorization.lacking(&self.needs, claims);
+        Variant { lacks, draw: supergraph.overrides.draw(), conditions: conditions.collect() }
+    }
+
+    /// The operation as it is when its conditions' variables have these values.
+    fn settle(
+        &self,
+        supergraph: &Supergraph,
+        document: &query::Document,
+        values: &[bool],
+    ) -> Result<OperationDefinition, Vec<GraphQLError>> {
+        let mut document = document.clone();
+        let values: HashMap<&str, bool> =
+            self.conditions.iter().map(String::as_str).zip(values.iter().copied()).collect();
+        conditions::settle(&mut document, &values);
+        normalize(supergraph, &document, self.name.as_deref())
+    }
+
+    /// Plans for callers who lack these rights, with this outcome of the draw for percentages and these conditions.
+    fn plan(&self, supergraph: &Supergraph, variant: &Variant) -> Result<Operation, Vec<GraphQLError>> {
         let planner = &supergraph.planner;
-        let permitted = supergraph.authorization.permit(&self.normalized, lacks, &planner.supergraph);
+        let settled = self.document.as_ref().map(|document| self.settle(supergraph, document, &variant.conditions));
+        let settled = settled.transpose()?;
+        let normalized = settled.as_ref().unwrap_or(&self.normalized);
+        let permitted = supergraph.authorization.permit(normalized, &variant.lacks, &planner.supergraph);
         let Permitted { operation, denied } = permitted.map_err(|error| vec![error])?;
         let begun = Instant::now();
         let mut resumption = None;
@@ -182,7 +221,11 @@ impl Blueprint {
             resumption = resumption::prepare(&mut operation, &planner.supergraph);
             let limit = CancellationToken::with_timeout(PLANNING_LIMIT);
             let plan = |operation| {
-                planner.plan_from_normalized_operation(operation, supergraph.overrides.context(draw), &limit)
+                planner.plan_from_normalized_operation(
+                    operation,
+                    supergraph.overrides.context(variant.draw.unwrap_or_default()),
+                    &limit,
+                )
             };
             match series(&operation) {
                 Some(steps) => steps.iter().map(plan).collect::<Result<_, _>>().map(one_after_the_other),
@@ -208,6 +251,16 @@ impl Blueprint {
             introspection: self.introspection.clone(),
         })
     }
+}
+
+/// What sets requests for one operation apart: those that are equal in it have the same plan.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Variant {
+    lacks: Lacks,
+    /// Nothing when nothing is left to chance.
+    draw: Option<Draw>,
+    /// The values of [`Blueprint::conditions`].
+    conditions: Vec<bool>,
 }
 
 /// The root fields of a mutation, each as a mutation of its own: everything below one has to be there before the next

@@ -128,6 +128,12 @@ impl Program {
         Self { variables: variables.collect(), types: types.clone() }
     }
 
+    /// Whether a Boolean variable is true, of the values that a client sent, before they are coerced.
+    pub(super) fn is_true(&self, name: &str, given: Option<&Map<String, Value>>) -> bool {
+        let default = || self.variables.iter().find(|variable| variable.name == name)?.default.as_ref();
+        given.and_then(|given| given.get(name)).or_else(default) == Some(&Value::Bool(true))
+    }
+
     /// Coerces the values that a client sent; those of variables that the operation does not have are ignored.
     ///
     /// # Errors

@@ -125,7 +125,8 @@ impl Guarded {
     }
 
     async fn ask(&self, query: &str, claims: Option<&Claims>, variables: Value) -> Value {
-        let prepared = operation::prepare(&self.supergraph, &Limits::default(), &request(query), claims).await;
+        let request = GraphQLRequest { variables: variables.as_object().cloned(), ..request(query) };
+        let prepared = operation::prepare(&self.supergraph, &Limits::default(), &request, claims).await;
         let operation = prepared.unwrap_or_else(|errors| panic!("{errors:#?}"));
         let variables = operation::coerce(&operation, variables.as_object()).unwrap();
         let answer = execute::run(&self.supergraph, &operation, &variables, &RequestContext::default(), soon()).await;

@@ -102,6 +102,25 @@ async fn conditions_are_kept_to() {
 }
 
 #[tokio::test]
+async fn one_field_may_stand_under_several_conditions() {
+    let federation = Federation::start(By::Call).await;
+    let query = "query($yes: Boolean!) {
+        items { ... on Item @skip(if: $yes) { __typename } ... on Item @include(if: $yes) { id ... on Item @include(if: $yes) { title } } }
+        product(id: \"p1\") { name } product(id: \"p1\") @include(if: $yes) { price } product(id: \"p1\") { id: id id }
+    }";
+    let first = r#"{"id":"b1","title":"Book b1"},{"id":"g1","title":"Gadget g1"},{"id":"b2","title":"Book b2"}"#;
+    assert_eq!(
+        federation.run_with(query, json!({"yes": true})).await.body,
+        format!(r#"{{"data":{{"items":[{first}],"product":{{"name":"Table","price":10,"id":"p1"}}}}}}"#)
+    );
+    let first = r#"{"__typename":"Book"},{"__typename":"Gadget"},{"__typename":"Book"}"#;
+    assert_eq!(
+        federation.run_with(query, json!({"yes": false})).await.body,
+        format!(r#"{{"data":{{"items":[{first}],"product":{{"name":"Table","id":"p1"}}}}}}"#)
+    );
+}
+
+#[tokio::test]
 async fn a_subgraph_that_is_down_costs_only_its_own_fields() {
     let federation = Federation::start(By::Call).await;
     federation.desk("reviews").fail(Fault::Status(503));

@@ -111,12 +111,17 @@ impl Federation {
     }
 
     pub async fn prepare(&self, query: &str) -> Arc<Operation> {
-        let request = GraphQLRequest { query: Some(query.into()), ..GraphQLRequest::default() };
+        self.prepare_with(query, &json!({})).await
+    }
+
+    async fn prepare_with(&self, query: &str, variables: &Value) -> Arc<Operation> {
+        let variables = variables.as_object().cloned();
+        let request = GraphQLRequest { query: Some(query.into()), variables, ..GraphQLRequest::default() };
         operation::prepare(&self.supergraph, &limits::Operation::default(), &request, None).await.unwrap()
     }
 
     pub async fn run_with(&self, query: &str, variables: Value) -> Answer {
-        let operation = self.prepare(query).await;
+        let operation = self.prepare_with(query, &variables).await;
         let variables = operation::coerce(&operation, variables.as_object()).unwrap();
         execute::run(&self.supergraph, &operation, &variables, &self.context, soon()).await
     }

@@ -39,7 +39,9 @@ async fn refused(supergraph: &Arc<Supergraph>, limits: &Limits, query: &str) -> 
 
 /// The answer of an operation that fetches nothing.
 async fn answer(supergraph: &Arc<Supergraph>, query: &str, variables: Value) -> Value {
-    let operation = prepare(supergraph, query).await.unwrap_or_else(|errors| panic!("{errors:#?}"));
+    let request = GraphQLRequest { variables: variables.as_object().cloned(), ..request(query) };
+    let operation = operation::prepare(supergraph, &Limits::default(), &request, None).await;
+    let operation = operation.unwrap_or_else(|errors| panic!("{errors:#?}"));
     let variables = operation::coerce(&operation, variables.as_object()).unwrap();
     let answer = execute::run(supergraph, &operation, &variables, &RequestContext::default(), soon()).await;
     serde_json::from_slice(&answer.body).unwrap()
