@@ -1,0 +1,296 @@
+//! The router against the specification: random operations on random data, answered by the router over subgraphs and by
+//! a naive execution over everything at once. Their `data` must be the same to the byte, in values, nulls and order.
+//!
+//! The federations are those of the conformance scenarios and our own. `DIFFERENTIAL_CASES` says how many cases to run
+//! (each a federation, a world and an operation) and `DIFFERENTIAL_SEED` which ones; a failure prints its smallest case.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic, in its helpers too")]
+
+mod generate;
+mod naive;
+mod schema;
+mod world;
+
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::routing::post;
+use graphql_tools::parser::parse_query;
+use hansa_router::request::{GraphQLRequest, RequestContext};
+use hansa_router::supergraph::{SubgraphSdl, Supergraph, compose};
+use hansa_router::transport::{Config, Subgraph, Transport};
+use hansa_router::{execute, limits, operation};
+use hansa_token::Claims;
+use naive::Execution;
+use proptest::prelude::*;
+use proptest::test_runner::{RngAlgorithm, RngSeed, TestRunner};
+use schema::Schema;
+use serde_json::{Map, Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Duration;
+use tokio::time::Instant;
+use world::{Laws, World};
+
+/// Imports everything that a subgraph may use.
+const LINK: &str = "extend schema @link(url: \"https://specs.apollo.dev/federation/v2.9\", import: [\"@key\", \
+    \"@requires\", \"@provides\", \"@external\", \"@shareable\", \"@override\", \"@inaccessible\", \
+    \"@interfaceObject\", \"@tag\", \"@extends\"])\n";
+
+/// By which header subgraphs learn which world they are in.
+const WORLD: &str = "x-request-id";
+
+/// Federations that the planner has defects for: it panics over some operations (`keys_mashup`), mixes up what a field
+/// requires with the same field under other arguments (`requires_arg…`), or does not ask for the type of an object that
+/// is selected under two names (`union_or_member…`).
+const DEFECTIVE: [&str; 3] = ["keys_mashup", "requires_arg", "union_or_member"];
+
+/// A federation that is ready for operations.
+struct Federation {
+    name: String,
+    supergraph: Arc<Supergraph>,
+    api: Schema,
+    laws: Arc<OnceLock<Laws>>,
+    complaints: Complaints,
+}
+
+type Complaints = Arc<Mutex<Vec<String>>>;
+
+/// A subgraph: its name, the federation's laws, and where it complains.
+type Part = (String, Arc<OnceLock<Laws>>, Complaints);
+
+/// What became of a case.
+enum Outcome {
+    Same,
+    /// The operation was not valid.
+    Refused,
+}
+
+#[test]
+fn answers_are_what_the_specification_says() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let federations = federations();
+    assert!(federations.len() > 30, "only {} federations compose", federations.len());
+    let number = |name: &str, default: u32| std::env::var(name).map_or(default, |value| value.parse().unwrap());
+    let cases = number("DIFFERENTIAL_CASES", 1000);
+    let mut runner = TestRunner::new(ProptestConfig {
+        cases,
+        failure_persistence: None,
+        rng_algorithm: RngAlgorithm::ChaCha,
+        rng_seed: RngSeed::Fixed(number("DIFFERENTIAL_SEED", 0).into()),
+        max_shrink_iters: 3000,
+        ..ProptestConfig::default()
+    });
+    let case = (any::<prop::sample::Index>(), any::<u64>(), 0..3_u64, prop::collection::vec(any::<u8>(), 0..160));
+    let refused = std::cell::Cell::new(0_u32);
+    let result = runner.run(&case, |(federation, seed, faults, bytes)| {
+        let federation = federation.get(&federations);
+        let world = World { seed, nulls: faults * 20, errors: if faults == 2 { 12 } else { 0 } };
+        match runtime.block_on(check(federation, world, &bytes)) {
+            Ok(Outcome::Same) => Ok(()),
+            Ok(Outcome::Refused) => {
+                refused.set(refused.get() + 1);
+                Ok(())
+            }
+            Err(why) => Err(TestCaseError::fail(format!("\n=== {} in {world:?}\n{why}", federation.name))),
+        }
+    });
+    if let Err(error) = result {
+        panic!("{error}");
+    }
+    assert!(refused.get() < cases / 2, "{} of {cases} operations were not valid", refused.get());
+}
+
+/// The federations of the conformance scenarios, and our own.
+fn federations() -> Vec<Federation> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut folders: Vec<PathBuf> = std::fs::read_dir(root.join("tests/conformance/scenarios"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    folders.sort();
+    let only = std::env::var("SCENARIO").unwrap_or_default();
+    let mut known = BTreeSet::new();
+    let mut federations = Vec::new();
+    for folder in folders {
+        let sdls = sdls(&folder, |name| name != "query");
+        let name = folder.file_name().unwrap().to_string_lossy().into_owned();
+        if name.contains(&only)
+            && !DEFECTIVE.iter().any(|defective| name.starts_with(defective))
+            && known.insert(sdls.clone())
+        {
+            federations.extend(Federation::new(name, sdls, LINK));
+        }
+    }
+    let ours = sdls(&root.join("../schema"), |name| !matches!(name, "api" | "supergraph"));
+    federations.extend(Federation::new("ours".into(), ours, ""));
+    federations
+}
+
+/// The documents of a folder, by name.
+fn sdls(folder: &Path, is_wanted: fn(&str) -> bool) -> Vec<(String, String)> {
+    let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let documents = files.filter(|path| path.extension().is_some_and(|extension| extension == "graphql"));
+    let named = documents.map(|path| (path.file_stem().unwrap().to_string_lossy().into_owned(), path));
+    let mut sdls: Vec<_> = named
+        .filter(|(name, _)| is_wanted(name))
+        .map(|(name, path)| (name, std::fs::read_to_string(path).unwrap()))
+        .collect();
+    sdls.sort();
+    sdls
+}
+
+impl Federation {
+    /// Composes it; nothing if that is what its scenario says cannot be done.
+    fn new(name: String, sdls: Vec<(String, String)>, link: &str) -> Option<Self> {
+        let laws: Arc<OnceLock<Laws>> = Arc::default();
+        let complaints = Complaints::default();
+        let (mut linked, mut parts, mut subgraphs) = (Vec::new(), BTreeMap::new(), Vec::new());
+        for (name, sdl) in sdls {
+            let url = format!("http://{name}/graphql");
+            let part: Part = (name.clone(), laws.clone(), complaints.clone());
+            let routes = axum::Router::new().route("/graphql", post(answer)).with_state(part);
+            let subgraph = Subgraph::new(&name, &url, Transport::Local(routes), &Config::default()).unwrap();
+            subgraphs.push(Arc::new(subgraph));
+            parts.insert(name.clone(), subgraph_schema(&sdl));
+            linked.push(SubgraphSdl { name, url, sdl: format!("{link}{sdl}") });
+        }
+        let sdl = compose(&linked).ok()?;
+        let _ = laws.set(Laws::new(Schema::parse(&sdl), parts));
+        let supergraph = Arc::new(Supergraph::new(sdl, subgraphs).unwrap());
+        let api = Schema::new(&supergraph.api.document);
+        Some(Self { name, supergraph, api, laws, complaints })
+    }
+}
+
+/// A subgraph's schema with what every subgraph has. The parser knows no schema extensions, which are links here.
+fn subgraph_schema(sdl: &str) -> Schema {
+    let (before, link) = sdl.split_once("extend schema").unwrap_or((sdl, ")"));
+    let sdl = format!("{before}{}", link.split_once(')').unwrap().1);
+    let machinery = "extend type Query { _entities(representations: [_Any!]!): [_Entity]! } scalar _Any";
+    Schema::parse(&format!("{sdl}\n{machinery}"))
+}
+
+/// Answers as a subgraph.
+async fn answer(State((name, laws, complaints)): State<Part>, headers: HeaderMap, body: String) -> String {
+    let request: Value = serde_json::from_str(&body).unwrap();
+    let text = request["query"].as_str().unwrap();
+    let laws = laws.get().unwrap();
+    let document = match parse_query::<String>(text) {
+        Ok(document) => document.into_static(),
+        Err(error) => {
+            complaints.lock().unwrap().push(format!("{name} was asked {text}: {error}"));
+            return "{\"data\":null}".into();
+        }
+    };
+    let none = Map::new();
+    let mut execution = Execution {
+        laws,
+        world: decode(headers[WORLD].to_str().unwrap()),
+        schema: &laws.subgraphs[&name],
+        document: &document,
+        variables: request["variables"].as_object().unwrap_or(&none),
+        errors: Vec::new(),
+        complaints: Vec::new(),
+    };
+    let data = execution.run();
+    let complained = execution.complaints.iter().map(|complaint| format!("{name}: {complaint}"));
+    complaints.lock().unwrap().extend(complained);
+    let errors: Vec<Value> =
+        execution.errors.iter().map(|path| json!({"message": "it failed", "path": path})).collect();
+    format!("{{\"data\":{data},\"errors\":{}}}", Value::Array(errors))
+}
+
+fn encode(world: World) -> String {
+    format!("{}-{}-{}", world.seed, world.nulls, world.errors)
+}
+
+fn decode(text: &str) -> World {
+    let numbers: Vec<u64> = text.split('-').map(|number| number.parse().unwrap()).collect();
+    World { seed: numbers[0], nulls: numbers[1], errors: numbers[2] }
+}
+
+/// Runs one case; says what is different.
+async fn check(federation: &Federation, world: World, bytes: &[u8]) -> Result<Outcome, String> {
+    let generated = generate::operation(&federation.api, bytes);
+    let told =
+        |what: String| Err(format!("{what}\nquery: {}\nvariables: {}", generated.query, json!(generated.variables)));
+    let request = GraphQLRequest {
+        query: Some(generated.query.clone()),
+        variables: Some(generated.variables.clone()),
+        ..GraphQLRequest::default()
+    };
+    let limits = limits::Operation::default();
+    let operation = match operation::prepare(&federation.supergraph, &limits, &request, Some(&admin())).await {
+        Ok(operation) => operation,
+        Err(errors) => {
+            let is_refusal = |code| matches!(code, "GRAPHQL_VALIDATION_FAILED" | "OPERATION_TOO_COMPLEX");
+            return match errors.iter().all(|error| error.code().is_some_and(is_refusal)) {
+                true => Ok(Outcome::Refused),
+                false => told(format!("cannot be prepared: {errors:?}")),
+            };
+        }
+    };
+    let variables = match operation::coerce(&operation, Some(&generated.variables)) {
+        Ok(variables) => variables,
+        Err(errors) => return told(format!("its variables are refused: {errors:?}")),
+    };
+    let mut context = RequestContext::default();
+    context.forward.insert(WORLD, encode(world).parse().unwrap());
+    let deadline = Instant::now() + Duration::from_secs(30);
+    federation.complaints.lock().unwrap().clear();
+    let answer = execute::run(&federation.supergraph, &operation, &variables, &context, deadline).await;
+    let answer = String::from_utf8(answer.body.to_vec()).unwrap();
+
+    let document = parse_query::<String>(&generated.query).unwrap().into_static();
+    let laws = federation.laws.get().unwrap();
+    let variables = with_defaults(&document, &generated.variables);
+    let mut reference = Execution {
+        laws,
+        world,
+        schema: &federation.api,
+        document: &document,
+        variables: &variables,
+        errors: Vec::new(),
+        complaints: Vec::new(),
+    };
+    let expected = reference.run();
+    let is_same = answer
+        .strip_prefix(&format!("{{\"data\":{expected}"))
+        .is_some_and(|rest| if reference.errors.is_empty() { rest == "}" } else { rest.starts_with(",\"errors\":[{") });
+    let complaints = federation.complaints.lock().unwrap().clone();
+    if is_same && complaints.is_empty() {
+        return Ok(Outcome::Same);
+    }
+    let errors = json!(reference.errors);
+    told(format!("expected: {expected} with errors at {errors}\nanswered: {answer}\ncomplaints: {complaints:?}"))
+}
+
+/// Somebody who may see everything.
+fn admin() -> Claims {
+    let text = || "x".to_owned();
+    let (sub, sid, iss, aud) = (text(), text(), text(), text());
+    Claims { sub, sid, roles: Vec::new(), scope: "admin staff".into(), iat: 0, exp: i64::MAX, iss, aud }
+}
+
+/// The variables of an operation, those that are not given with their defaults.
+fn with_defaults(
+    document: &graphql_tools::static_graphql::query::Document,
+    given: &Map<String, Value>,
+) -> Map<String, Value> {
+    use graphql_tools::static_graphql::query::{Definition, OperationDefinition};
+    let mut variables = given.clone();
+    for definition in &document.definitions {
+        let definitions = match definition {
+            Definition::Operation(OperationDefinition::Query(query)) => &query.variable_definitions,
+            Definition::Operation(OperationDefinition::Mutation(mutation)) => &mutation.variable_definitions,
+            _ => continue,
+        };
+        for definition in definitions {
+            if let Some(value) = &definition.default_value {
+                variables.entry(definition.name.clone()).or_insert_with(|| naive::to_json(value));
+            }
+        }
+    }
+    variables
+}
