@@ -5,12 +5,8 @@ use arc_swap::ArcSwap;
 use futures::future::BoxFuture;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, errors::ErrorKind, jwk::JwkSet};
 use serde::{Deserialize, Serialize};
-use std::{
-    collections::HashMap,
-    sync::Arc,
-    time::{Duration, Instant},
-};
-use tokio::sync::Mutex;
+use std::{collections::HashMap, sync::Arc, time::Duration};
+use tokio::{sync::Mutex, time::Instant};
 
 /// Reads the issuer's current keys, by HTTP or by a call within the process.
 pub type FetchKeys = Arc<dyn Fn() -> BoxFuture<'static, Result<JwkSet, String>> + Send + Sync>;
@@ -166,5 +162,40 @@ impl Verifier {
             .collect();
         self.keys.store(Arc::new(Keys { by_id, fetched: Some(Instant::now()) }));
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures::future::join_all;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    /// Longer than the interval between attempts.
+    const HANG: Duration = Duration::from_secs(3);
+
+    #[tokio::test(start_paused = true)]
+    async fn those_who_wait_for_keys_go_by_one_attempt() {
+        let attempts = Arc::new(AtomicUsize::new(0));
+        let counter = attempts.clone();
+        let fetch: FetchKeys = Arc::new(move || {
+            counter.fetch_add(1, Ordering::SeqCst);
+            Box::pin(async {
+                tokio::time::sleep(HANG).await;
+                Err("the issuer hangs".to_owned())
+            })
+        });
+        let verifier = Verifier::new(Config::default(), fetch, Arc::default());
+        let begun = Instant::now();
+        let outcomes = join_all((0..50).map(|_| verifier.key("k"))).await;
+        assert!(outcomes.iter().all(|outcome| matches!(outcome, Err(Error::KeysUnavailable))));
+        assert_eq!(attempts.load(Ordering::SeqCst), 1);
+        assert_eq!(begun.elapsed(), HANG);
+
+        assert!(verifier.key("k").await.is_err());
+        assert_eq!(attempts.load(Ordering::SeqCst), 1, "it is too soon for another attempt");
+        tokio::time::advance(MIN_FETCH_INTERVAL).await;
+        assert!(verifier.key("k").await.is_err());
+        assert_eq!(attempts.load(Ordering::SeqCst), 2);
     }
 }
