@@ -9,6 +9,7 @@ use crate::{
 };
 use anyhow::{Context, bail};
 use axum::Router;
+use backon::{ExponentialBuilder, Retryable};
 use hansa_kit::{
     Clock, Deps, Role,
     bus::{Bus, Topic},
@@ -25,6 +26,7 @@ use hansa_router::{
 use hansa_token::{Revocations, Verifier};
 use std::{fs::File, sync::Arc, time::Duration};
 use tokio::sync::SetOnce;
+use tokio_util::sync::CancellationToken;
 
 /// The embedded bus keeps events this long, and longer while a consumer has not read them.
 const BUS_RETENTION: chrono::Duration = chrono::Duration::days(7);
@@ -84,7 +86,7 @@ impl Process {
         routes = if has(registry::ROUTER) {
             routes.merge(self.router(local, verifier)?).merge(hansa_playground::routes())
         } else {
-            routes.merge(health::routes(databases))
+            routes.merge(health::routes(databases, self.topics.clone()))
         };
         Ok(routes.merge(metrics))
     }
@@ -150,9 +152,33 @@ impl Process {
         let mut topics: Vec<_> =
             hansa_schema::TOPICS.iter().map(|&(name, partitions)| Topic { name, partitions }).collect();
         topics.extend(dead.iter().map(|name| Topic { name, partitions: Some(1) }));
-        bus.ensure_topics(&topics).await?;
+        bus.declare_topics(&topics);
+        self.spawn(ensure_topics(bus.clone(), self.topics.clone(), self.shutdown.clone()));
         Ok(bus)
     }
+}
+
+/// Makes the topics, as soon as Kafka can be reached. Until then events wait in their outboxes and everything else works.
+fn ensure_topics(bus: Bus, ensured: Arc<SetOnce<()>>, shutdown: CancellationToken) -> Task {
+    let pauses = ExponentialBuilder::default()
+        .with_min_delay(Duration::from_secs(1))
+        .with_max_delay(Duration::from_secs(30))
+        .with_jitter()
+        .without_max_times();
+    Task::new("bus.topics", async move {
+        let ensure = move || {
+            let bus = bus.clone();
+            async move { bus.ensure_topics().await }
+        };
+        let making = ensure.retry(pauses).notify(|error: &hansa_kit::bus::Error, pause: Duration| {
+            tracing::warn!(%error, ?pause, "the event bus cannot be reached; will try again");
+        });
+        if matches!(shutdown.run_until_cancelled(making).await, Some(Ok(()))) {
+            // Set nowhere else.
+            drop(ensured.set(()));
+        }
+        shutdown.cancelled().await;
+    })
 }
 
 /// Keeps a second process off a data folder with an embedded bus.

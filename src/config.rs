@@ -5,6 +5,7 @@ use anyhow::{Context, bail};
 use figment::{
     Figment,
     providers::{Env, Format, Serialized, Toml},
+    value::Value,
 };
 use hansa_kit::{bus, signals};
 use serde::{Deserialize, Serialize};
@@ -123,12 +124,17 @@ impl Config {
         // Variables of the command line itself and of the test suite are not configuration.
         let environment =
             Env::prefixed("HANSA_").filter(|key| key != "config" && !key.starts_with("test_")).split("__");
-        Figment::from(Serialized::defaults(Self::default()))
-            .merge(toml)
-            .merge(environment)
-            .extract()
-            .context("the configuration cannot be used")
-            .map(|config: Self| config.relative_to(file))
+        let defaults = Figment::from(Serialized::defaults(Self::default()));
+        let mut figment = defaults.clone().merge(toml).merge(environment.clone());
+        // What looks like a number is a text where a text is expected.
+        for (key, value) in environment.iter() {
+            let (expected, given) = (defaults.find_value(key.as_str()), figment.find_value(key.as_str()));
+            if matches!((expected, given), (Ok(Value::String(..)), Ok(Value::Num(..) | Value::Bool(..)))) {
+                figment = figment.merge((key.as_str(), value));
+            }
+        }
+        let config: Self = figment.extract().context("the configuration cannot be used")?;
+        Ok(config.relative_to(file))
     }
 
     /// Takes paths of the federation from the folder of the file, where there is one.

@@ -16,7 +16,7 @@ use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
-use tokio::{net::TcpListener, task::JoinSet};
+use tokio::{net::TcpListener, sync::SetOnce, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
 /// Requests and tasks that are under way at shutdown may take this long.
@@ -42,6 +42,8 @@ pub(crate) struct Process {
     tasks: JoinSet<&'static str>,
     pub(crate) gateway: Option<Arc<Gateway>>,
     pub(crate) workers: Arc<Workers>,
+    /// Set when the event bus has been reached and its topics are there.
+    pub(crate) topics: Arc<SetOnce<()>>,
     /// Held by the one process that uses the embedded bus on this data folder.
     pub(crate) lock: Option<File>,
 }
@@ -61,7 +63,7 @@ pub async fn up(config: Config, demo: bool) -> anyhow::Result<()> {
     {
         bail!(
             "the subgraphs do not compose: {}",
-            gateway.supergraph().status().last_error.as_deref().unwrap_or("no answer")
+            gateway.supergraph().status().last_error.as_ref().map_or("no answer", |problem| &problem.detail)
         );
     }
     // Last of all that can fail: the login is said only once.
@@ -137,6 +139,7 @@ pub async fn router_alone(config: Config, supergraph: Option<PathBuf>) -> anyhow
         Some(url) => Some(process.verifier(&Issuer::remote(url)?, &Signals::memory())),
         None => None,
     };
+    // Before anybody asks for a handle on a metric.
     let metrics = process.record_metrics().await?;
     let gateway = Gateway::start(settings, source, verifier, process.shutdown.clone())?;
     process.gateway = Some(gateway.clone());
@@ -169,6 +172,7 @@ impl Process {
             tasks: JoinSet::new(),
             gateway: None,
             workers: Arc::new(Workers::current()),
+            topics: Arc::default(),
             lock: None,
         }
     }

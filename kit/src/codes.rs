@@ -1,5 +1,6 @@
 //! What clients are told when something goes wrong: coded errors, and `userErrors` of mutations.
 
+use crate::database;
 use async_graphql::{Enum, ErrorExtensionValues, SimpleObject};
 use std::sync::Arc;
 
@@ -12,6 +13,8 @@ pub enum Code {
     Forbidden,
     /// An argument has an impossible value.
     BadUserInput,
+    /// The database of the service does not answer; it may be worth to try again soon.
+    ServiceUnavailable,
     /// A fault of the server; details are in its log only.
     Internal,
 }
@@ -23,6 +26,7 @@ impl Code {
             Self::Unauthenticated => "UNAUTHENTICATED",
             Self::Forbidden => "FORBIDDEN",
             Self::BadUserInput => "BAD_USER_INPUT",
+            Self::ServiceUnavailable => "SERVICE_UNAVAILABLE",
             Self::Internal => "INTERNAL",
         }
     }
@@ -138,6 +142,10 @@ impl From<Rejection> for async_graphql::Error {
             Rejection::User(errors) => {
                 Code::BadUserInput.error(errors.into_iter().map(|error| error.message).collect::<Vec<_>>().join("; "))
             }
+            Rejection::Fault(fault) if database::is_away(&*fault) => {
+                tracing::error!(error = %fault, "the database does not answer");
+                Code::ServiceUnavailable.error("the service is not available at the moment")
+            }
             Rejection::Fault(fault) => {
                 tracing::error!(error = %fault, "internal error");
                 Code::Internal.error("internal error")
@@ -177,5 +185,27 @@ pub fn payload<T, E: Into<Rejection>>(result: Result<T, E>) -> async_graphql::Re
         Ok(value) => Ok((Some(value), Vec::new())),
         Err(Rejection::User(errors)) => Ok((None, errors)),
         Err(rejection) => Err(rejection.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Error;
+    use sea_orm::{ConnAcquireErr, DbErr};
+
+    fn code(rejection: Rejection) -> String {
+        let error = async_graphql::Error::from(rejection);
+        format!("{:?}", error.extensions.unwrap().get("code").unwrap())
+    }
+
+    #[test]
+    fn a_database_that_is_away_is_told_apart_from_a_defect() {
+        let away = || Error::from(DbErr::ConnectionAcquire(ConnAcquireErr::Timeout));
+        assert_eq!(code(Rejection::Fault(Box::new(away()))), "String(\"SERVICE_UNAVAILABLE\")");
+        let shared = async_graphql::Error::from(Fault::from(away())).extensions.unwrap();
+        assert_eq!(format!("{:?}", shared.get("code").unwrap()), "String(\"SERVICE_UNAVAILABLE\")");
+        let defect = Error::from(DbErr::Custom("a defect".into()));
+        assert_eq!(code(Rejection::Fault(Box::new(defect))), "String(\"INTERNAL\")");
     }
 }

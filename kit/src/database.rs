@@ -2,12 +2,12 @@
 
 use crate::Error;
 use sea_orm::{
-    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr,
-    SqliteTransactionMode, TransactionOptions, TransactionTrait,
+    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, RuntimeErr,
+    SqliteTransactionMode, TransactionOptions, TransactionTrait, sqlx,
 };
 use sea_orm_migration::MigratorTrait;
 use serde::{Deserialize, Serialize};
-use std::time::Duration;
+use std::{error::Error as StdError, sync::Arc, time::Duration};
 
 /// SQLite has one writer, and each connection a page cache of its own: more connections cost memory and win nothing.
 const SQLITE_CONNECTIONS: u32 = 4;
@@ -71,6 +71,27 @@ pub async fn migrate<M: MigratorTrait>(database: &DatabaseConnection) -> Result<
     guard.execute_unprepared("SELECT pg_advisory_xact_lock(hashtext('hansa.migrations.' || current_schema()))").await?;
     M::up(database, None).await?;
     Ok(guard.commit().await?)
+}
+
+/// Whether an error, or what caused it, is that the database cannot be reached or has no connection to give.
+pub fn is_away(error: &(dyn StdError + 'static)) -> bool {
+    let shared = error.downcast_ref::<Arc<dyn StdError + Send + Sync>>();
+    let first: &(dyn StdError + 'static) = shared.map_or(error, |shared| &**shared);
+    let mut cause = Some(first);
+    while let Some(error) = cause {
+        let is_away = match error.downcast_ref::<DbErr>() {
+            Some(DbErr::ConnectionAcquire(_) | DbErr::Conn(_)) => true,
+            Some(DbErr::Exec(RuntimeErr::SqlxError(error)) | DbErr::Query(RuntimeErr::SqlxError(error))) => {
+                matches!(**error, sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed)
+            }
+            _ => false,
+        };
+        if is_away {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
 }
 
 /// Begins a transaction that is going to write. SQLite takes its write lock now: a read that later wants to write would

@@ -24,10 +24,10 @@ use rdkafka::{
     producer::{FutureProducer, FutureRecord, Producer as _, PurgeConfig},
 };
 use std::{
-    collections::HashSet,
+    collections::{HashMap, HashSet},
     ops::Deref,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 /// How soon a commit is sent, at the latest.
@@ -43,6 +43,8 @@ const READY_TIMEOUT: Duration = Duration::from_secs(2);
 const CHUNK_RECORDS: usize = 1_000;
 /// Their bytes: less than the producer's `batch.size`.
 const CHUNK_BYTES: usize = super::MAX_RECORD;
+/// How often one client's troubles are logged, at most.
+const COMPLAINTS: Duration = Duration::from_secs(30);
 /// Pause while other batches fill the producer's queue.
 const QUEUE_FULL_PAUSE: Duration = Duration::from_millis(20);
 
@@ -57,6 +59,8 @@ struct Inner {
     producer: Mutex<Arc<Producer>>,
     /// Topics that exist, as far as we know, with their prefix.
     known: Mutex<HashSet<String>>,
+    /// The topics that are to be made and their partitions, by their names with the prefix.
+    wanted: Mutex<HashMap<String, Option<i32>>>,
 }
 
 type Producer = Closing<FutureProducer<Context>>;
@@ -67,9 +71,24 @@ impl std::fmt::Debug for Cluster {
     }
 }
 
-/// Sends the client's own words to the log.
-#[derive(Clone, Copy, Debug)]
-struct Context;
+/// Sends the client's own words to the log, its troubles now and then only: while brokers are away it repeats itself
+/// several times a second.
+#[derive(Debug, Default)]
+struct Context {
+    complained: Mutex<Option<Instant>>,
+}
+
+impl Context {
+    /// Whether a trouble is to be logged.
+    fn is_news(&self) -> bool {
+        let mut complained = lock(&self.complained);
+        let is_news = complained.is_none_or(|at| at.elapsed() >= COMPLAINTS);
+        if is_news {
+            *complained = Some(Instant::now());
+        }
+        is_news
+    }
+}
 
 impl ClientContext for Context {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
@@ -77,7 +96,11 @@ impl ClientContext for Context {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        tracing::warn!(%error, reason, "Kafka is in trouble; its client goes on trying");
+        if self.is_news() {
+            tracing::warn!(%error, reason, "Kafka is in trouble; its client goes on trying");
+        } else {
+            tracing::debug!(%error, reason, "Kafka is in trouble");
+        }
     }
 }
 
@@ -122,18 +145,25 @@ impl Cluster {
             .set("topic.metadata.refresh.interval.ms", "10000")
             // Topics are made by `ensure_topics`, with the partitions they need.
             .set("allow.auto.create.topics", "false");
-        let admin = Closing::new(client.create_with_context(Context)?);
+        let admin = Closing::new(client.create_with_context(Context::default())?);
         let producer = Mutex::new(Arc::new(producer(&client)?));
         let known = Mutex::new(HashSet::new());
-        Ok(Self(Arc::new(Inner { config: config.clone(), client, admin, producer, known })))
+        let wanted = Mutex::new(HashMap::new());
+        Ok(Self(Arc::new(Inner { config: config.clone(), client, admin, producer, known, wanted })))
     }
 
     fn prefixed(&self, name: &str) -> String {
         format!("{}{name}", self.0.config.prefix)
     }
 
-    pub(super) async fn ensure_topics(&self, topics: &[Topic<'_>]) -> Result<(), Error> {
-        self.ensure(topics.iter().map(|topic| (self.prefixed(topic.name), topic.partitions)).collect()).await
+    pub(super) fn declare_topics(&self, topics: &[Topic<'_>]) {
+        let topics = topics.iter().map(|topic| (self.prefixed(topic.name), topic.partitions));
+        lock(&self.0.wanted).extend(topics);
+    }
+
+    pub(super) async fn ensure_topics(&self) -> Result<(), Error> {
+        let topics = lock(&self.0.wanted).clone();
+        self.ensure(topics.into_iter().collect()).await
     }
 
     async fn ensure(&self, mut topics: Vec<(String, Option<i32>)>) -> Result<(), Error> {
@@ -191,7 +221,8 @@ impl Cluster {
 
     pub(super) async fn publish(&self, topic: &str, records: &[Record]) -> Result<(), Error> {
         let topic = self.prefixed(topic);
-        self.ensure(vec![(topic.clone(), None)]).await?;
+        let partitions = lock(&self.0.wanted).get(&topic).copied().flatten();
+        self.ensure(vec![(topic.clone(), partitions)]).await?;
         let producer = Arc::clone(&lock(&self.0.producer));
         let timeout = Duration::from_secs(self.0.config.publish_timeout);
         let result = match tokio::time::timeout(timeout, send(&producer, &topic, records)).await {
@@ -234,7 +265,7 @@ impl Cluster {
             .set("fetch.error.backoff.ms", "100")
             .set("queued.min.messages", "1000")
             .set("queued.max.messages.kbytes", "16384")
-            .create_with_context(Context)?;
+            .create_with_context(Context::default())?;
         let topics: Vec<_> = topics.iter().map(|topic| self.prefixed(topic)).collect();
         client.subscribe(&topics.iter().map(String::as_str).collect::<Vec<_>>())?;
         Ok(Consumer { client: Closing::new(client), prefix: self.0.config.prefix.clone() })
@@ -254,7 +285,7 @@ fn producer(client: &ClientConfig) -> KafkaResult<Producer> {
         .set("queue.buffering.max.kbytes", "65536")
         // As the other Kafka clients do, so that they put a key into the same partition.
         .set("partitioner", "murmur2_random")
-        .create_with_context(Context)?;
+        .create_with_context(Context::default())?;
     Ok(Closing::new(producer))
 }
 
@@ -326,7 +357,10 @@ impl Consumer {
                 }
                 Err(error @ KafkaError::MessageConsumptionFatal(_)) => return Err(error.into()),
                 // Lost brokers, a missing topic, a poll that came too late: the client recovers from these by itself.
-                Err(error) => tracing::warn!(%error, "consuming is interrupted"),
+                Err(error) if self.client.client().context().is_news() => {
+                    tracing::warn!(%error, "consuming is interrupted");
+                }
+                Err(error) => tracing::debug!(%error, "consuming is interrupted"),
             }
         }
     }

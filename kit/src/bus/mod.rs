@@ -145,14 +145,22 @@ impl Bus {
         Ok(Self::Kafka(kafka::Cluster::connect(config)?))
     }
 
-    /// Makes the topics that do not exist. Existing ones stay as they are. Several replicas may do so at once.
+    /// Says which topics there shall be. Kafka need not be reachable: whoever first publishes on one makes it so.
+    pub fn declare_topics(&self, topics: &[Topic<'_>]) {
+        match self {
+            Self::Embedded(_) => {}
+            Self::Kafka(cluster) => cluster.declare_topics(topics),
+        }
+    }
+
+    /// Makes the declared topics that do not exist. Existing ones stay as they are. Several replicas may do so at once.
     ///
     /// # Errors
     /// When the cluster cannot be reached or refuses.
-    pub async fn ensure_topics(&self, topics: &[Topic<'_>]) -> Result<(), Error> {
+    pub async fn ensure_topics(&self) -> Result<(), Error> {
         match self {
             Self::Embedded(_) => Ok(()),
-            Self::Kafka(cluster) => cluster.ensure_topics(topics).await,
+            Self::Kafka(cluster) => cluster.ensure_topics().await,
         }
     }
 
