@@ -2,7 +2,7 @@
 
 use crate::error::Error;
 use crate::limits::Limits;
-use crate::{documents, subscription, supergraph, transport};
+use crate::{documents, subscription, supergraph, telemetry, transport};
 use serde::{Deserialize, Serialize};
 
 /// Everything that can be configured of the router.
@@ -29,6 +29,8 @@ pub struct Config {
     pub csrf: Csrf,
     /// Where the router stands in the network.
     pub network: Network,
+    /// What is logged of operations.
+    pub telemetry: telemetry::Config,
     /// What helps developers and is off in production.
     pub debug: Debug,
 }

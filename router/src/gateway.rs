@@ -14,7 +14,7 @@ use crate::request::{Caller, GraphQLRequest, RequestContext};
 use crate::sharing::{InFlight, Key};
 use crate::subscription::{Admission, Admitted, Feeds};
 use crate::supergraph::{self, Live, Source, Supergraph};
-use crate::telemetry::{self, trace};
+use crate::telemetry::{metrics, slow, trace};
 use futures::stream::BoxStream;
 use hansa_token::{Claims, Verifier};
 use std::net::IpAddr;
@@ -136,12 +136,12 @@ impl Gateway {
         deadline: Instant,
     ) -> Result<Prepared, Vec<GraphQLError>> {
         let begun = std::time::Instant::now();
-        let prepared = tokio::time::timeout_at(deadline, self.prepare_in_time(request, context, deadline)).await;
+        let prepared = tokio::time::timeout_at(deadline, self.prepare_in_time(request, context, deadline, begun)).await;
         let prepared =
             prepared.unwrap_or_else(|_| Err(vec![GraphQLError::new(Code::Timeout, "planning took too long")]));
         if let Err(errors) = &prepared {
             let code = errors.first().and_then(GraphQLError::code).unwrap_or_default();
-            telemetry::record_operation("unknown", code.to_owned(), begun);
+            metrics::operation("unknown", code.to_owned(), begun);
         }
         prepared
     }
@@ -151,6 +151,7 @@ impl Gateway {
         request: &mut GraphQLRequest,
         context: &RequestContext,
         deadline: Instant,
+        begun: std::time::Instant,
     ) -> Result<Prepared, Vec<GraphQLError>> {
         self.rates.check(context, Count::Operations, 1).map_err(one)?;
         let supergraph = self.supergraph.current().ok_or_else(|| {
@@ -166,8 +167,8 @@ impl Gateway {
         let cost = operation.cost.of(&variables);
         operation::cost::check(cost, limits).map_err(one)?;
         self.rates.check(context, Count::Cost, cost).map_err(one)?;
-        let queries = self.queries.clone();
-        Ok(Prepared { supergraph, operation, variables, cost, deadline, queries })
+        let (queries, slow) = (self.queries.clone(), self.config.telemetry);
+        Ok(Prepared { supergraph, operation, variables, cost, deadline, queries, begun, slow })
     }
 }
 
@@ -186,12 +187,13 @@ pub(crate) struct Prepared {
     deadline: Instant,
     /// What is shared, if anything is.
     queries: Option<InFlight<Answer>>,
+    begun: std::time::Instant,
+    slow: slow::Config,
 }
 
 impl Prepared {
     /// Runs a query or mutation.
     pub(crate) async fn run(&self, context: &RequestContext) -> Answer {
-        let begun = std::time::Instant::now();
         let answer = match &self.queries {
             Some(queries) if self.operation.kind == OperationKind::Query => self.share(queries, context).await,
             Some(queries) => {
@@ -201,8 +203,13 @@ impl Prepared {
             }
             None => self.execute(context).await,
         };
-        let outcome = if answer.has_data { "ok" } else { "failed" };
-        telemetry::record_operation(self.kind(), outcome.to_owned(), begun);
+        let outcome = match (answer.has_data, answer.has_errors) {
+            (true, false) => "ok",
+            (true, true) => "partial",
+            (false, _) => "failed",
+        };
+        metrics::operation(self.kind(), outcome, self.begun);
+        slow::note(self.slow, self.kind(), &self.operation, self.begun.elapsed(), &answer.fetches);
         answer
     }
 
@@ -233,10 +240,9 @@ impl Prepared {
     /// # Errors
     /// When its subgraph cannot be reached.
     pub(crate) async fn subscribe(&self, caller: &Caller) -> Result<BoxStream<'static, Step>, GraphQLError> {
-        let begun = std::time::Instant::now();
         let started = self.resume(caller, None, self.deadline).instrument(self.span()).await;
         let outcome = if started.is_ok() { "ok" } else { "failed" };
-        telemetry::record_operation(self.kind(), outcome.to_owned(), begun);
+        metrics::operation(self.kind(), outcome, self.begun);
         started.map_err(|broken| broken.report())
     }
 

@@ -34,6 +34,7 @@ impl Process {
     pub(crate) async fn record_metrics(&mut self) -> anyhow::Result<Router> {
         let builder = PrometheusBuilder::new().set_buckets(&SECONDS)?.with_recommended_naming(true);
         let handle = builder.install_recorder()?;
+        hansa_router::telemetry::describe();
         let summed = handle.clone();
         self.spawn(Task::every("metrics.upkeep", UPKEEP, self.shutdown.clone(), move || {
             summed.run_upkeep();

@@ -16,15 +16,27 @@ use crate::transport::FetchError;
 use bytes::Bytes;
 use futures::future::{BoxFuture, FutureExt, join_all};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
 use tokio::time::Instant;
 use tracing::Instrument;
 
-/// The bytes that subgraphs sent, a place for each fetch of the plan; what is parsed borrows from them.
-pub(super) struct Received(Vec<OnceLock<Bytes>>);
+/// What subgraphs sent, a place for each fetch of the plan; what is parsed borrows from it.
+pub(super) struct Received(Vec<Place>);
+
+#[derive(Default)]
+struct Place {
+    bytes: OnceLock<Bytes>,
+    took: OnceLock<Duration>,
+}
 
 impl Received {
     pub(super) fn new(plan: &Plan) -> Self {
-        Self((0..plan.fetches).map(|_| OnceLock::new()).collect())
+        Self((0..plan.fetches).map(|_| Place::default()).collect())
+    }
+
+    /// How long each fetch took that was made.
+    pub(super) fn times(&self) -> Vec<(usize, Duration)> {
+        self.0.iter().enumerate().filter_map(|(index, place)| Some((index, *place.took.get()?))).collect()
     }
 }
 
@@ -92,10 +104,12 @@ impl<'a> Execution<'a> {
 
     async fn fetch(&self, fetch: &'a Fetch) {
         let Some((body, asked)) = self.prepare(fetch) else { return };
+        let begun = Instant::now();
         let answer = match self.supergraph.subgraphs.get(&fetch.service) {
             Some(subgraph) => subgraph.fetch(body, &self.context.forward, fetch.idempotent, self.deadline).await,
             None => Err(FetchError::Unavailable("it is not known".into())),
         };
+        self.received.0[fetch.index].took.get_or_init(|| begun.elapsed());
         match answer {
             Ok(bytes) => self.accept(fetch, bytes, asked),
             Err(error) => {
@@ -136,7 +150,7 @@ impl<'a> Execution<'a> {
     }
 
     fn accept(&self, fetch: &'a Fetch, bytes: Bytes, asked: Vec<Asked>) {
-        let bytes = self.received.0[fetch.index].get_or_init(|| bytes);
+        let bytes = self.received.0[fetch.index].bytes.get_or_init(|| bytes);
         let mut state = self.state();
         let outcome = match response::parse(bytes, &fetch.shape, &mut state.data) {
             Ok(response) => self.merge(fetch, response, &asked, &mut state),

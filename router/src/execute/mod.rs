@@ -36,6 +36,7 @@ use data::Data;
 use fetch::{Execution, Received, State};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 use tokio::time::Instant;
 use write::{Writer, write_plain};
 
@@ -49,6 +50,10 @@ pub struct Answer {
     pub body: Bytes,
     /// Whether `data` is there and not null.
     pub has_data: bool,
+    /// Whether `errors` is there.
+    pub has_errors: bool,
+    /// The numbers, in the plan, of the fetches that were made, and how long each took.
+    pub fetches: Vec<(usize, Duration)>,
 }
 
 impl Answer {
@@ -56,7 +61,7 @@ impl Answer {
     pub fn failed(errors: &[GraphQLError]) -> Self {
         let mut body = b"{\"data\":null".to_vec();
         finish(&mut body, errors);
-        Self { body: body.into(), has_data: false }
+        Self { body: body.into(), has_data: false, has_errors: !errors.is_empty(), fetches: Vec::new() }
     }
 }
 
@@ -74,7 +79,8 @@ pub async fn run(
     let received = Received::new(plan);
     let execution = Execution::new(supergraph, plan, &operation.projection, variables, context, deadline, &received);
     execution.run(&plan.root).await;
-    project(supergraph, operation, variables, execution.finish())
+    let fetches = received.times();
+    Answer { fetches, ..project(supergraph, operation, variables, execution.finish()) }
 }
 
 /// Writes the client's answer.
@@ -94,9 +100,10 @@ fn project(supergraph: &Supergraph, operation: &Operation, variables: &Variables
     if !has_data {
         body.extend_from_slice(b"null");
     }
-    finish(&mut body, &failures.into_errors());
+    let errors = failures.into_errors();
+    finish(&mut body, &errors);
     projection.last_size.store(body.len().min(MAX_GUESS), Ordering::Relaxed);
-    Answer { body: body.into(), has_data }
+    Answer { body: body.into(), has_data, has_errors: !errors.is_empty(), fetches: Vec::new() }
 }
 
 /// Adds the errors, if any, and the closing brace.

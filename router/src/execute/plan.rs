@@ -35,6 +35,20 @@ pub struct Plan {
     pub(super) names: Names,
 }
 
+impl Plan {
+    /// The subgraph that a fetch goes to.
+    pub(crate) fn subgraph(&self, index: usize) -> Option<&str> {
+        fn find(node: &Node, index: usize) -> Option<&str> {
+            match node {
+                Node::Fetch(fetch) => (fetch.index == index).then_some(fetch.service.as_str()),
+                Node::Sequence(nodes) | Node::Parallel(nodes) => nodes.iter().find_map(|node| find(node, index)),
+                Node::Condition(_, met, unmet) => met.iter().chain(unmet).find_map(|node| find(node, index)),
+            }
+        }
+        find(&self.root, index)
+    }
+}
+
 /// What to do, and in which order.
 #[derive(Debug)]
 pub(super) enum Node {

@@ -1,6 +1,7 @@
 //! Whether the process lives, and whether it can serve.
 
 use crate::Gateway;
+use crate::supergraph::Reason;
 use axum::Json;
 use axum::extract::State;
 use http::StatusCode;
@@ -25,8 +26,8 @@ pub(super) struct Ready {
 struct Supergraph {
     /// When the one in use was composed, in seconds since the epoch.
     since: Option<u64>,
-    /// Why the newest attempt to compose failed.
-    last_error: Option<String>,
+    /// Why the newest attempt to bring it up to date failed; the log says more.
+    problem: Option<Reason>,
 }
 
 /// 200 as long as the process can answer at all.
@@ -38,7 +39,7 @@ pub(super) async fn live() -> Json<Live> {
 pub(super) async fn ready(State(gateway): State<Arc<Gateway>>) -> (StatusCode, Json<Ready>) {
     let state = gateway.supergraph.status();
     let since = state.since.and_then(|since| since.duration_since(UNIX_EPOCH).ok()).map(|since| since.as_secs());
-    let supergraph = Supergraph { since, last_error: state.last_error.clone() };
+    let supergraph = Supergraph { since, problem: state.last_error.as_ref().map(|problem| problem.reason) };
     let (code, status) = if gateway.shutdown.is_cancelled() {
         (StatusCode::SERVICE_UNAVAILABLE, "shutting down")
     } else if gateway.supergraph.current().is_none() {

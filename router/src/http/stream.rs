@@ -8,7 +8,7 @@ use crate::gateway::Prepared;
 use crate::limits::Streams;
 use crate::request::{Caller, RequestContext};
 use crate::subscription::{self, Admitted, Event};
-use crate::telemetry::Summary;
+use crate::telemetry::{Summary, metrics};
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
@@ -161,7 +161,13 @@ impl Writer {
     }
 
     async fn send(&self, event: Bytes) -> Option<()> {
-        tokio::time::timeout(self.timeout, self.sender.send(event)).await.ok()?.ok()
+        match tokio::time::timeout(self.timeout, self.sender.send(event)).await {
+            Ok(sent) => sent.ok(),
+            Err(_) => {
+                metrics::slow_client("http");
+                None
+            }
+        }
     }
 
     /// Writes results, and heartbeats between them, until the source of a subscription ends. Gives `None` also when the

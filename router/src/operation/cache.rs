@@ -4,6 +4,8 @@ use super::{Blueprint, Operation, Variant};
 use crate::error::{Code, GraphQLError};
 use crate::limits;
 use crate::supergraph::Supergraph;
+use crate::telemetry::metrics;
+use ::metrics::{Counter, counter, gauge};
 use hansa_token::Claims;
 use moka::Equivalent;
 use serde_json::{Map, Value};
@@ -33,6 +35,8 @@ pub struct Cache {
     /// The right to prepare: as many at a time as there are cores, so that floods of new documents wait for each other
     /// and what is prepared already is answered meanwhile.
     turns: Arc<Semaphore>,
+    hits: Counter,
+    misses: Counter,
 }
 
 /// A document's text and the operation chosen of it.
@@ -72,7 +76,9 @@ impl Default for Cache {
         };
         let entries = moka::future::Cache::builder().max_capacity(CAPACITY).weigher(weight).build();
         let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
-        Self { entries, turns: Arc::new(Semaphore::new(cores)) }
+        let hits = counter!(metrics::PLAN_CACHE_REQUESTS, "outcome" => "hit");
+        let misses = counter!(metrics::PLAN_CACHE_REQUESTS, "outcome" => "miss");
+        Self { entries, turns: Arc::new(Semaphore::new(cores)), hits, misses }
     }
 }
 
@@ -88,8 +94,14 @@ impl Cache {
         claims: Option<&Claims>,
     ) -> Result<Arc<Operation>, Errors> {
         let entry = match self.entries.get(&Lookup { text, name }).await {
-            Some(entry) => entry,
-            None => self.enter(supergraph, limits, text, name).await?,
+            Some(entry) => {
+                self.hits.increment(1);
+                entry
+            }
+            None => {
+                self.misses.increment(1);
+                self.enter(supergraph, limits, text, name).await?
+            }
         };
         let variant = entry.blueprint.variant(supergraph, variables, claims);
         if variant.lacks.nothing() && variant.draw.is_none() && variant.conditions.is_empty() {
@@ -114,7 +126,11 @@ impl Cache {
                 self.off_thread(move || Blueprint::new(&supergraph, &limits, &text, name.as_deref())).await?;
             Ok(Arc::new(Entry { blueprint, full: OnceCell::new(), partial: Mutex::default() }))
         };
-        self.entries.try_get_with(key, making).await.map_err(|errors: Arc<Errors>| Errors::clone(&errors))
+        let entry =
+            self.entries.try_get_with(key, making).await.map_err(|errors: Arc<Errors>| Errors::clone(&errors))?;
+        #[expect(clippy::cast_precision_loss, reason = "a gauge need not be exact beyond 2^52")]
+        gauge!(metrics::PLAN_CACHE_ENTRIES).set(self.entries.entry_count() as f64);
+        Ok(entry)
     }
 
     async fn plan(

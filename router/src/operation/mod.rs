@@ -42,6 +42,7 @@ use hive_router_query_planner::utils::cancellation::CancellationToken;
 use overrides::Draw;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -58,6 +59,8 @@ pub struct Operation {
     pub kind: OperationKind,
     /// Its name in the document.
     pub name: Option<String>,
+    /// The SHA-256 of the document's text, in hexadecimal: what names it in logs.
+    pub hash: String,
     /// The fetches; `None` when nothing is to be fetched (introspection, `__typename`, or every field denied): the
     /// answer is then the projection of an empty object.
     pub plan: Option<Plan>,
@@ -125,6 +128,7 @@ pub fn coerce(operation: &Operation, variables: Option<&Map<String, Value>>) -> 
 struct Blueprint {
     kind: OperationKind,
     name: Option<String>,
+    hash: String,
     /// The operation as the planner wants it, with nothing taken out.
     normalized: OperationDefinition,
     projection: Arc<Projection>,
@@ -169,6 +173,7 @@ impl Blueprint {
         Ok(Self {
             kind: normalized.operation_kind.clone().unwrap_or(OperationKind::Query),
             name: operation_name(operation).map(str::to_owned),
+            hash: format!("{:x}", Sha256::digest(text)),
             needs: supergraph.authorization.needs(&normalized, schema),
             normalized,
             projection: Arc::new(projection),
@@ -242,6 +247,7 @@ impl Blueprint {
         Ok(Operation {
             kind: self.kind.clone(),
             name: self.name.clone(),
+            hash: self.hash.clone(),
             plan: plan.map(|plan| Plan::compile(plan, &planner.supergraph, self.names.clone())),
             projection: self.projection.clone(),
             variables: self.variables.clone(),

@@ -2,8 +2,8 @@
 
 use crate::error::{Code, GraphQLError};
 use crate::limits::Streams;
+use crate::telemetry::metrics;
 use dashmap::DashMap;
-use metrics::gauge;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 use tokio_util::task::TaskTracker;
@@ -77,7 +77,7 @@ impl Admitted {
         }
         *open += 1;
         if holder == Holder::All {
-            gauge!("graphql.server.streams").increment(1);
+            metrics::stream_opened(true);
         }
         self.holders.push(holder);
         Ok(())
@@ -88,7 +88,7 @@ impl Drop for Admitted {
     fn drop(&mut self) {
         for holder in &self.holders {
             if *holder == Holder::All {
-                gauge!("graphql.server.streams").decrement(1);
+                metrics::stream_opened(false);
             }
             if let Some(mut open) = self.admission.open.get_mut(holder) {
                 *open -= 1;

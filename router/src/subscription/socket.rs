@@ -9,6 +9,7 @@ use super::{Admitted, Event, Events};
 use crate::error::{Code, GraphQLError};
 use crate::limits::Streams;
 use crate::request::{Caller, RequestContext};
+use crate::telemetry::metrics;
 use crate::{Gateway, auth};
 use axum::extract::WebSocketUpgrade;
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, close_code};
@@ -153,6 +154,7 @@ fn authorization(payload: &Map<String, Value>) -> Option<HeaderValue> {
 /// Why a connection is not acknowledged. The reason is the code that HTTP clients get.
 fn refuse(error: &GraphQLError) -> End {
     let reason = error.code().unwrap_or_default();
+    metrics::refused(reason);
     match reason {
         "RATE_LIMITED" => close(close_code::POLICY, reason),
         "KEYS_UNAVAILABLE" => close(close_code::AGAIN, reason),
@@ -178,6 +180,7 @@ async fn operate(
                 }
                 FromClient::Subscribe { id, .. } if operations.len() >= connection.limits.max_operations => {
                     let error = GraphQLError::new(Code::RateLimited, "too many operations run on this socket");
+                    metrics::refused(error.code().unwrap_or_default());
                     connection.send(FromServer::Error { id: &id, payload: &[error] }.to_text()).await?;
                 }
                 FromClient::Subscribe { id, payload } => {
@@ -292,7 +295,11 @@ impl Connection {
         let patience = Duration::from_millis(self.limits.write_timeout_ms);
         match timeout(patience, self.socket.send(message)).await {
             Ok(Ok(())) => Ok(()),
-            _ => Err(End::Gone),
+            Ok(Err(_)) => Err(End::Gone),
+            Err(_) => {
+                metrics::slow_client("websocket");
+                Err(End::Gone)
+            }
         }
     }
 

@@ -2,6 +2,7 @@
 
 use super::{SubgraphSdl, Supergraph, compose, endpoints};
 use crate::error::Error;
+use crate::telemetry::metrics;
 use crate::transport::{self, Client, Subgraph, Transport};
 use arc_swap::{ArcSwap, ArcSwapOption};
 use bytes::Bytes;
@@ -72,8 +73,37 @@ pub struct Live {
 pub struct Status {
     /// When the supergraph in use was composed or read; `None` before the first.
     pub since: Option<SystemTime>,
-    /// Why the newest attempt failed; `None` when it succeeded. The last good supergraph stays in use.
-    pub last_error: Option<String>,
+    /// Why the newest attempt failed; `None` when it succeeded. The last good supergraph stays in use. For operators: it
+    /// names subgraphs and quotes their schemas.
+    pub last_error: Option<Problem>,
+}
+
+/// Why the supergraph could not be brought up to date.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{detail}")]
+pub struct Problem {
+    /// In a word, for everybody.
+    pub reason: Reason,
+    /// What exactly, for the log.
+    pub detail: String,
+}
+
+/// Why the supergraph could not be brought up to date, in a word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum Reason {
+    /// The document cannot be read.
+    SourceUnreadable,
+    /// A subgraph did not tell its schema.
+    SubgraphUnavailable,
+    /// The subgraphs do not compose, or not to what can be planned over.
+    CompositionFailed,
+}
+
+impl Problem {
+    fn new(reason: Reason, detail: impl std::fmt::Display) -> Self {
+        Self { reason, detail: detail.to_string() }
+    }
 }
 
 impl Live {
@@ -105,16 +135,16 @@ impl Live {
 
     fn publish(&self, supergraph: Supergraph) {
         tracing::info!(subgraphs = supergraph.subgraphs.len(), "supergraph in use");
-        metrics::counter!("router_supergraph_swaps_total").increment(1);
+        ::metrics::counter!(metrics::SUPERGRAPH_SWAPS).increment(1);
         self.current.store(Some(Arc::new(supergraph)));
         self.status.store(Arc::new(Status { since: Some(SystemTime::now()), last_error: None }));
     }
 
     /// Notes the outcome of an attempt to keep up to date; a failure is logged when it is news.
-    fn note(&self, outcome: Result<(), String>) {
+    fn note(&self, outcome: Result<(), Problem>) {
         let before = self.status();
         let last_error = outcome.err();
-        metrics::gauge!("router_supergraph_healthy").set(if last_error.is_none() { 1.0 } else { 0.0 });
+        ::metrics::gauge!(metrics::SUPERGRAPH_UP_TO_DATE).set(if last_error.is_none() { 1.0 } else { 0.0 });
         if last_error != before.last_error {
             match &last_error {
                 Some(error) => tracing::error!("the supergraph cannot be brought up to date: {error}"),
@@ -156,16 +186,16 @@ struct Keeper {
     config: Config,
     subgraphs: transport::Config,
     /// The digest of what the last attempt was made from, and its outcome: the same is not tried twice.
-    made_from: Option<(String, Result<(), String>)>,
+    made_from: Option<(String, Result<(), Problem>)>,
     cache_tried: bool,
 }
 
 impl Keeper {
-    async fn update(&mut self) -> Result<(), String> {
+    async fn update(&mut self) -> Result<(), Problem> {
         match self.source.clone() {
             Source::File(path) => {
                 let sdl = tokio::fs::read_to_string(&path).await;
-                let sdl = sdl.map_err(|source| file_error(&path, source).to_string())?;
+                let sdl = sdl.map_err(|source| Problem::new(Reason::SourceUnreadable, file_error(&path, source)))?;
                 let transport = self.subgraphs.clone();
                 self.renew(digest(&[sdl.as_bytes()]), move || from_document(sdl, &transport)).await
             }
@@ -177,7 +207,7 @@ impl Keeper {
                 }
                 Err(error) => {
                     self.start_from_cache(subgraphs).await;
-                    Err(error)
+                    Err(Problem::new(Reason::SubgraphUnavailable, error))
                 }
             },
         }
@@ -188,14 +218,15 @@ impl Keeper {
         &mut self,
         from: String,
         make: impl FnOnce() -> Result<Supergraph, Error> + Send + 'static,
-    ) -> Result<(), String> {
+    ) -> Result<(), Problem> {
         if let Some((before, outcome)) = &self.made_from
             && *before == from
         {
             return outcome.clone();
         }
         let made = self.off_thread(make).await;
-        let outcome = made.map(|supergraph| self.live.publish(supergraph)).map_err(|error| error.to_string());
+        let outcome = made.map(|supergraph| self.live.publish(supergraph));
+        let outcome = outcome.map_err(|error| Problem::new(Reason::CompositionFailed, error));
         self.made_from = Some((from, outcome.clone()));
         outcome
     }

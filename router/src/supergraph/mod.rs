@@ -11,7 +11,7 @@ mod sdl;
 
 pub use api::{ApiSchema, api_schema_sdl};
 pub use compose::compose;
-pub use live::{Config, Live, Source, Status, compose_now, keep};
+pub use live::{Config, Live, Problem, Reason, Source, Status, compose_now, keep};
 
 use crate::error::Error;
 use crate::operation;

@@ -1,12 +1,17 @@
-//! What the router tells of itself: a log line per request, traces, and metrics through the `metrics` facade. Names follow the
-//! OpenTelemetry semantic conventions; an exporter turns their dots into what it needs. Nothing personal is recorded.
+//! What the router tells of itself: a log line per request and per slow operation, metrics, and traces. Nothing personal is
+//! recorded.
 
+pub(crate) mod metrics;
+pub(crate) mod slow;
 pub(crate) mod trace;
 
+pub use metrics::describe;
+pub use slow::Config;
+
+use ::metrics::{gauge, histogram};
 use axum::extract::Request;
 use axum::response::Response;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
-use metrics::{counter, gauge, histogram};
 use std::time::Instant;
 use tracing::{Instrument, Span, field};
 use uuid::Uuid;
@@ -84,7 +89,7 @@ struct Exchange {
 
 impl Exchange {
     fn begin(method: Method, path: String) -> Self {
-        gauge!("http.server.active_requests").increment(1);
+        gauge!(metrics::ACTIVE_REQUESTS).increment(1);
         Self { method, path, begun: Instant::now(), status: CLIENT_CLOSED_REQUEST, summary: Summary::default() }
     }
 }
@@ -93,9 +98,9 @@ impl Drop for Exchange {
     fn drop(&mut self) {
         let duration = self.begun.elapsed();
         let (method, status) = (method_label(&self.method), self.status.to_string());
-        gauge!("http.server.active_requests").decrement(1);
+        gauge!(metrics::ACTIVE_REQUESTS).decrement(1);
         histogram!(
-            "http.server.request.duration",
+            metrics::REQUEST_DURATION,
             "http.request.method" => method,
             "http.route" => self.path.clone(),
             "http.response.status_code" => status,
@@ -103,6 +108,9 @@ impl Drop for Exchange {
         .record(duration.as_secs_f64());
         let microseconds = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
         let Summary { kind, name, code } = &self.summary;
+        if let Some(code) = code {
+            metrics::refused(code);
+        }
         if PROBES.contains(&self.path.as_ref()) && self.status < 400 {
             // They come every few seconds and say nothing.
             tracing::debug!(target: "access", method, path = self.path, status = self.status, microseconds);
@@ -129,11 +137,4 @@ fn method_label(method: &Method) -> &'static str {
         Method::CONNECT => "CONNECT",
         _ => "_OTHER",
     }
-}
-
-/// Records one operation, however it came in. `outcome` is `ok`, `failed` (no data) or the code of its request error.
-pub fn record_operation(kind: &'static str, outcome: String, begun: Instant) {
-    let duration = begun.elapsed().as_secs_f64();
-    histogram!("graphql.server.operation.duration", "graphql.operation.type" => kind).record(duration);
-    counter!("graphql.server.operations", "graphql.operation.type" => kind, "outcome" => outcome).increment(1);
 }

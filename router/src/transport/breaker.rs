@@ -1,6 +1,7 @@
 //! A circuit breaker: a subgraph that keeps failing is left alone for a while, so that callers fail at once and the
 //! subgraph can recover (M. Nygard, "Release It!", "Circuit Breaker").
 
+use metrics::Gauge;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -13,6 +14,8 @@ pub(super) struct Breaker {
     /// How long it stays open.
     open_for: Duration,
     state: Mutex<State>,
+    /// Tells the state: 0 closed, 1 half open, 2 open.
+    gauge: Gauge,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -32,8 +35,9 @@ pub(super) struct Permit<'a> {
 }
 
 impl Breaker {
-    pub(super) fn new(failures: u32, open_for: Duration) -> Self {
-        Self { failures, open_for, state: Mutex::new(State::Closed { failures: 0 }) }
+    pub(super) fn new(failures: u32, open_for: Duration, gauge: Gauge) -> Self {
+        gauge.set(0.0);
+        Self { failures, open_for, state: Mutex::new(State::Closed { failures: 0 }), gauge }
     }
 
     /// Asks to try; `None` while open, or while another probe is under way.
@@ -43,6 +47,7 @@ impl Breaker {
             State::Closed { .. } => false,
             State::Open { since } if since.elapsed() >= self.open_for => {
                 *state = State::HalfOpen { since };
+                self.gauge.set(1.0);
                 true
             }
             State::Open { .. } | State::HalfOpen { .. } => return None,
@@ -59,8 +64,9 @@ impl Breaker {
             State::HalfOpen { .. } if probe && success => State::Closed { failures: 0 },
             State::HalfOpen { .. } if probe => State::Open { since: Instant::now() },
             // Fetches that began before it opened have no say any more.
-            other => other,
+            State::Open { .. } | State::HalfOpen { .. } => return,
         };
+        self.gauge.set(if matches!(*state, State::Closed { .. }) { 0.0 } else { 2.0 });
     }
 }
 
@@ -80,6 +86,7 @@ impl Drop for Permit<'_> {
         let mut state = self.breaker.state.lock().unwrap_or_else(PoisonError::into_inner);
         if let State::HalfOpen { since } = *state {
             *state = State::Open { since };
+            self.breaker.gauge.set(2.0);
         }
     }
 }
@@ -89,7 +96,7 @@ mod tests {
     use super::*;
 
     fn breaker() -> Breaker {
-        Breaker::new(2, Duration::from_secs(5))
+        Breaker::new(2, Duration::from_secs(5), Gauge::noop())
     }
 
     fn fail(breaker: &Breaker) {

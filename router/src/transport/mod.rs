@@ -8,6 +8,8 @@ mod wire;
 pub use wire::Client;
 
 use crate::sharing::{InFlight, Key};
+use crate::telemetry::metrics;
+use ::metrics::{Counter, counter, gauge, histogram};
 use backon::{ExponentialBuilder, Retryable};
 use breaker::Breaker;
 use bytes::Bytes;
@@ -82,6 +84,7 @@ struct Way {
     transport: Transport,
     uri: Uri,
     breaker: Breaker,
+    retries: Counter,
     config: Config,
 }
 
@@ -155,8 +158,10 @@ impl Subgraph {
         let (name, url) = (name.into(), url.into());
         let uri =
             uri(&url, &transport).map_err(|why| crate::Error::Config(format!("URL of subgraph {name}: {why}")))?;
-        let breaker = Breaker::new(config.breaker_failures, Duration::from_millis(config.breaker_open_ms));
-        let way = Arc::new(Way { transport, uri, breaker, config: config.clone() });
+        let state = gauge!(metrics::BREAKER, "subgraph" => name.clone());
+        let breaker = Breaker::new(config.breaker_failures, Duration::from_millis(config.breaker_open_ms), state);
+        let retries = counter!(metrics::FETCH_RETRIES, "subgraph" => name.clone());
+        let way = Arc::new(Way { transport, uri, breaker, retries, config: config.clone() });
         Ok(Self { name, url, sdl: None, way, in_flight: InFlight::default() })
     }
 
@@ -185,8 +190,8 @@ impl Subgraph {
             }
             outcome
         };
-        let code = if outcome.is_ok() { "ok" } else { "error" };
-        metrics::histogram!("router_fetch_duration_seconds", "subgraph" => self.name.clone(), "outcome" => code)
+        let kind = outcome.as_ref().map_or_else(FetchError::kind, |_| "ok");
+        histogram!(metrics::FETCH_DURATION, "subgraph" => self.name.clone(), "outcome" => kind)
             .record(started.elapsed().as_secs_f64());
         outcome
     }
@@ -260,7 +265,7 @@ impl Way {
             .with_max_delay(Duration::from_secs(1))
             .with_jitter()
             .with_max_times(self.config.retries);
-        let retried = attempt.retry(pauses).when(FetchError::is_transient);
+        let retried = attempt.retry(pauses).when(FetchError::is_transient).notify(|_, _| self.retries.increment(1));
         tokio::time::timeout_at(deadline, retried).await.unwrap_or(Err(FetchError::Timeout))
     }
 

@@ -14,6 +14,7 @@ mod nodes;
 mod operation;
 mod plans;
 mod rate;
+mod resilience;
 mod server;
 mod sharing;
 mod sse;

@@ -4,7 +4,7 @@ use async_graphql::{EmptyMutation, EmptySubscription, Object, SDLExportOptions, 
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
-use hansa_router::supergraph::{Config, Live, Source, SubgraphSdl, Supergraph, api_schema_sdl, compose, keep};
+use hansa_router::supergraph::{Config, Live, Reason, Source, SubgraphSdl, Supergraph, api_schema_sdl, compose, keep};
 use hansa_router::transport::{self, Subgraph, Transport};
 use serde_json::json;
 use std::path::PathBuf;
@@ -233,11 +233,12 @@ async fn changes_are_composed_and_failures_keep_the_last_good_supergraph() {
     kept.until(|live| live.status().last_error.is_some()).await;
     assert!(has_field(&kept.live, "more: Int"));
     let failed = kept.live.status().last_error.clone().unwrap();
-    assert!(failed.starts_with("composition failed:") && failed.contains("Nothing"), "{failed}");
+    assert_eq!(failed.reason, Reason::CompositionFailed);
+    assert!(failed.detail.starts_with("composition failed:") && failed.detail.contains("Nothing"), "{failed}");
 
     b.go_down();
     kept.until(|live| live.status().last_error.as_ref() != Some(&failed)).await;
-    assert!(kept.live.status().last_error.as_ref().unwrap().contains("subgraph \"b\""));
+    assert!(kept.live.status().last_error.as_ref().unwrap().detail.contains("subgraph \"b\""));
     assert!(has_field(&kept.live, "more: Int"));
 
     b.tell("type Query { again: Int }");
