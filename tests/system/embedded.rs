@@ -90,3 +90,32 @@ async fn pages_and_probes_answer() {
         .await;
     }
 }
+
+#[tokio::test]
+async fn what_looks_like_a_number_may_be_a_name() {
+    let configuration = tokio::process::Command::new(env!("CARGO_BIN_EXE_hansa"))
+        .arg("config")
+        .envs([("HANSA_BUS__PREFIX", "123"), ("HANSA_BUS__PARTITIONS", "7")])
+        .output()
+        .await
+        .unwrap();
+    let bus = &serde_json::from_slice::<serde_json::Value>(&configuration.stdout).unwrap()["bus"];
+    assert_eq!((&bus["prefix"], &bus["partitions"]), (&"123".into(), &7.into()));
+}
+
+#[tokio::test]
+async fn a_service_starts_while_kafka_is_down() {
+    let data = tempfile::tempdir().unwrap();
+    // Nobody listens there.
+    let settings = crate::process::Settings::from([("HANSA_BUS__BROKERS".into(), "127.0.0.1:1".into())]);
+    let hansa = Hansa::run(&["users"], data.path(), &settings).await;
+    let ready = reqwest::get(format!("{}/ready", hansa.url)).await.unwrap();
+    assert_eq!(ready.status(), 200);
+    let ready: serde_json::Value = ready.json().await.unwrap();
+    assert_eq!(ready, serde_json::json!({ "status": "ready", "eventBus": "not reached yet" }));
+    let complaints =
+        || hansa.output().iter().filter(|line| line.contains("WARN") && line.contains("Kafka is in")).count();
+    crate::eventually("a complaint", async || (complaints() > 0).then_some(())).await;
+    assert!(complaints() <= 4, "each client complains once for now: {:?}", hansa.output());
+    assert_eq!(hansa.terminate().await, Some(0));
+}

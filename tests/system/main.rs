@@ -11,6 +11,7 @@ mod bad_input;
 mod contract;
 mod crash;
 mod distributed;
+mod drain;
 mod embedded;
 mod mail_pace;
 mod process;
@@ -19,6 +20,7 @@ mod process;
 mod smtp;
 mod socket;
 mod story;
+mod telemetry;
 mod tracing;
 
 use std::time::Duration;

@@ -84,10 +84,20 @@ impl Hansa {
         self.child.kill().await.unwrap();
     }
 
-    /// Asks it to end (SIGTERM) and gives its exit code.
-    pub async fn terminate(mut self) -> Option<i32> {
+    /// Asks it to end (SIGTERM).
+    pub async fn ask_to_end(&self) {
         let pid = self.child.id().unwrap().to_string();
         assert!(Command::new("kill").args(["-TERM", &pid]).status().await.unwrap().success());
+    }
+
+    /// Asks it to end and gives its exit code.
+    pub async fn terminate(self) -> Option<i32> {
+        self.ask_to_end().await;
+        self.ended().await
+    }
+
+    /// Waits until it has ended and gives its exit code.
+    pub async fn ended(mut self) -> Option<i32> {
         let status = tokio::time::timeout(DEADLINE, self.child.wait()).await.expect("it did not end");
         status.unwrap().code()
     }
