@@ -10,7 +10,7 @@ use hive_router_query_planner::planner::Planner;
 use hive_router_query_planner::state::supergraph_state::{
     OperationKind, SupergraphDefinition, SupergraphField, SupergraphState, TypeNode,
 };
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
@@ -53,10 +53,19 @@ pub(super) struct Field {
     types: Option<Arc<BTreeSet<String>>>,
     /// Their positions in [`Projection::conditions`]; all must hold.
     conditions: Vec<usize>,
-    /// The field's type, without its innermost name.
+    /// What it gives on the type that the client selects it on.
+    definition: Definition,
+    /// What it gives on those object types that promise more than their interface does, by type.
+    narrower: BTreeMap<String, Definition>,
+    pub(super) children: Selection,
+}
+
+/// The type of a field.
+#[derive(Debug)]
+pub(super) struct Definition {
+    /// Without its innermost name.
     pub(super) wrapping: Wrapping,
     pub(super) kind: Kind,
-    pub(super) children: Selection,
 }
 
 /// An `@include` or `@skip`: whether the variable must be true.
@@ -214,19 +223,19 @@ impl<'c> Compiler<'c> {
 
     fn field(&mut self, field: &'c query::Field<'static, String>, parent: &str, scope: Scope, into: &mut Selection) {
         let key = field.alias.as_ref().unwrap_or(&field.name);
-        let (wrapping, kind, of) = match field.name.as_str() {
-            TYPENAME => (Wrapping::Named { nullable: false }, Kind::Typename, String::new()),
-            "__schema" | "__type" => (Wrapping::Named { nullable: true }, Kind::Introspection, String::new()),
+        let own = |nullable, kind| Definition { wrapping: Wrapping::Named { nullable }, kind };
+        let (definition, of) = match field.name.as_str() {
+            TYPENAME => (own(false, Kind::Typename), ""),
+            "__schema" | "__type" => (own(true, Kind::Introspection), ""),
             name => {
-                let definition = self.schema.definitions.get(parent).and_then(|parent| parent.fields().get(name));
                 // A validated document has no unknown fields.
-                let Some(definition) = definition else { return };
-                let of = definition.field_type.inner_type().to_owned();
-                (wrapping(definition), self.kind(&of), of)
+                let Some(found) = self.find(parent, name) else { return };
+                (self.definition(found), found.field_type.inner_type())
             }
         };
+        let narrower = self.narrower(parent, &field.name, scope.types.as_deref());
         let Scope { types, conditions } = scope;
-        let leaf = !matches!(kind, Kind::Object(_) | Kind::Abstract(_));
+        let leaf = !matches!(definition.kind, Kind::Object(_) | Kind::Abstract(_));
         if leaf && into.with_key(key).any(|field| field.covers(types.as_deref(), &conditions)) {
             return;
         }
@@ -241,14 +250,36 @@ impl<'c> Compiler<'c> {
                 repeated: false,
                 types,
                 conditions,
-                wrapping,
-                kind,
+                definition,
+                narrower,
                 children: Selection::default(),
             })
         });
         if !leaf {
-            self.collect(&field.selection_set, &of, &Scope::default(), &mut into.fields[index].children);
+            self.collect(&field.selection_set, of, &Scope::default(), &mut into.fields[index].children);
         }
+    }
+
+    fn find(&self, parent: &str, name: &str) -> Option<&'c SupergraphField> {
+        self.schema.definitions.get(parent)?.fields().get(name)
+    }
+
+    fn definition(&mut self, field: &SupergraphField) -> Definition {
+        Definition { wrapping: wrapping(field), kind: self.kind(field.field_type.inner_type()) }
+    }
+
+    /// What a field of an interface gives on those of these object types (`None` is all) that say it otherwise. The
+    /// planner goes by it and asks for no `__typename` where it names an object.
+    fn narrower(&mut self, parent: &str, name: &str, types: Option<&BTreeSet<String>>) -> BTreeMap<String, Definition> {
+        let Some(SupergraphDefinition::Interface(_)) = self.schema.definitions.get(parent) else {
+            return BTreeMap::new();
+        };
+        let Some(general) = self.find(parent, name) else { return BTreeMap::new() };
+        let possible = self.possible(parent);
+        let found = possible.iter().filter(|object| types.is_none_or(|types| types.contains(*object)));
+        let found = found.filter_map(|object| Some((object, self.find(object, name)?)));
+        let narrower: Vec<_> = found.filter(|(_, found)| found.field_type != general.field_type).collect();
+        narrower.into_iter().map(|(object, found)| (object.clone(), self.definition(found))).collect()
     }
 
     /// The scope inside something with these directives; `None` if it is never included.
@@ -387,6 +418,14 @@ impl Field {
             (Some(_), None) => false,
         };
         fits && self.conditions.iter().all(|condition| holds[*condition])
+    }
+
+    /// What it gives on an object of this type (GraphQL spec, "ExecuteField").
+    pub(super) fn definition(&self, typename: Option<&str>) -> &Definition {
+        if self.narrower.is_empty() {
+            return &self.definition;
+        }
+        typename.and_then(|name| self.narrower.get(name)).unwrap_or(&self.definition)
     }
 
     /// Whether it applies wherever the other would.

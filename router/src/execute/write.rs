@@ -5,7 +5,7 @@
 use super::data::{Data, List, ObjectId, Value};
 use super::failure::{Failure, Failures, misfit};
 use super::path::Element;
-use super::projection::{Field, Kind, Selection, Wrapping};
+use super::projection::{Definition, Field, Kind, Selection, Wrapping};
 use crate::error::{Code, GraphQLError};
 use crate::operation::Denied;
 use hashbrown::HashMap;
@@ -28,7 +28,7 @@ pub(super) struct Writer<'w, 'a> {
     pub(super) introspection: &'w [(String, Box<RawValue>)],
     /// Where the value at hand is.
     path: Vec<Element<'w>>,
-    /// Where shared values were written for a selection.
+    /// Where shared values were written, by the definition of the field that they are the value of.
     written: HashMap<(Value<'a>, usize), Range<usize>>,
     /// How many nulls there were that needed an explanation, which depends on where they are.
     explained: usize,
@@ -113,7 +113,8 @@ impl<'w, 'a> Writer<'w, 'a> {
         // The comma before the first field is left out.
         let prefix = if self.out.last() == Some(&b'{') { &field.prefix[1..] } else { &field.prefix };
         self.out.extend_from_slice(prefix);
-        match &field.kind {
+        let Definition { wrapping, kind } = field.definition(typename);
+        match kind {
             Kind::Typename => {
                 if let Some(name) = typename {
                     write_plain(name, &mut self.out);
@@ -126,20 +127,18 @@ impl<'w, 'a> Writer<'w, 'a> {
                 self.out.extend_from_slice(answer.map_or("null", |answer| answer.get()).as_bytes());
                 Ok(())
             }
-            kind => {
+            _ => {
                 if !self.denied.is_empty()
                     && let Some(denied) = self.denied(field, typename)
                 {
-                    return self.at(field, |writer| writer.deny(denied, field.wrapping.is_nullable()));
+                    return self.at(field, |writer| writer.deny(denied, wrapping.is_nullable()));
                 }
-                match (self.data.get_shared(object, field.name), &field.wrapping) {
+                match (self.data.get_shared(object, field.name), wrapping) {
                     (Some((Value::Scalar(json), _)), Wrapping::Named { .. }) if is_leaf(kind, json) => self.leaf(json),
-                    (None | Some((Value::Null, _)), wrapping) => {
-                        self.at(field, |writer| writer.null(wrapping.is_nullable()))
-                    }
-                    (Some((value, shared)), wrapping) => self.at(field, |writer| {
+                    (None | Some((Value::Null, _)), _) => self.at(field, |writer| writer.null(wrapping.is_nullable())),
+                    (Some((value, shared)), _) => self.at(field, |writer| {
                         let write = |writer: &mut Self| writer.value(value, wrapping, kind, children);
-                        if shared { writer.again(value, children, write) } else { write(writer) }
+                        if shared { writer.again(value, kind, children, write) } else { write(writer) }
                     }),
                 }
             }
@@ -158,11 +157,15 @@ impl<'w, 'a> Writer<'w, 'a> {
     fn again(
         &mut self,
         value: Value<'a>,
+        kind: &Kind,
         children: &[&'w Selection],
         write: impl FnOnce(&mut Self) -> Written,
     ) -> Written {
-        let [selection] = children else { return write(self) };
-        let key = (value, std::ptr::from_ref(*selection).addr());
+        // Several selections are several fields together, which are others for another type.
+        if children.len() != 1 {
+            return write(self);
+        }
+        let key = (value, std::ptr::from_ref(kind).addr());
         if let Some(range) = self.written.get(&key) {
             self.out.extend_from_within(range.clone());
             return Ok(());
@@ -188,7 +191,7 @@ impl<'w, 'a> Writer<'w, 'a> {
             (Wrapping::List { .. }, Value::Scalar(json)) if matches!(kind, Kind::Scalar) => self.leaf(json),
             (Wrapping::List { nullable, .. }, _) => self.misfit("a list was expected", *nullable),
             (Wrapping::Named { nullable }, Value::Object(object)) if self.data.is_shared(object) => {
-                self.again(value, children, |writer| writer.named(value, *nullable, kind, children))
+                self.again(value, kind, children, |writer| writer.named(value, *nullable, kind, children))
             }
             (Wrapping::Named { nullable }, _) => self.named(value, *nullable, kind, children),
         }
@@ -274,7 +277,7 @@ impl<'w, 'a> Writer<'w, 'a> {
     fn typename(&self, object: ObjectId, selections: &[&Selection]) -> Option<&'a str> {
         self.data.typename(object).or_else(|| {
             let mut fields = selections.iter().flat_map(|selection| &selection.fields);
-            fields.find_map(|field| match &field.kind {
+            fields.find_map(|field| match &field.definition(None).kind {
                 Kind::Typename => self.data.get(object, field.name)?.text(),
                 _ => None,
             })
