@@ -8,6 +8,7 @@ mod asked;
 mod data;
 mod failure;
 mod fetch;
+mod fragments;
 mod names;
 mod path;
 mod plan;

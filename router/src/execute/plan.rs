@@ -1,6 +1,7 @@
 //! A plan prepared for execution: all that does not depend on a request is done once.
 
 use super::data::{Data, ObjectId, Value};
+use super::fragments;
 use super::names::{Name, Names, TYPENAME};
 use super::path::Path;
 use super::projection::Condition;
@@ -174,9 +175,9 @@ pub(crate) fn possible_types(name: &str, schema: &SupergraphState) -> BTreeSet<S
 
 impl Plan {
     /// Prepares a plan made by the planner over this schema. `names` are those of the projection.
-    pub fn compile(source: QueryPlan, schema: &SupergraphState, names: Names) -> Plan {
+    pub fn compile(mut source: QueryPlan, schema: &SupergraphState, names: Names) -> Plan {
         let mut compiler = Compiler { schema, names, fetches: 0, branches: false, subscription: None };
-        let mut root = source.node.as_ref().map_or(Node::Sequence(Vec::new()), |node| compiler.node(node, None));
+        let mut root = source.node.as_mut().map_or(Node::Sequence(Vec::new()), |node| compiler.node(node, None));
         let Compiler { names, fetches, branches, mut subscription, .. } = compiler;
         if !branches {
             root.share();
@@ -233,24 +234,24 @@ impl Fetch {
 }
 
 impl Compiler<'_> {
-    fn node(&mut self, node: &PlanNode, at: Option<&FlattenNodePath>) -> Node {
+    fn node(&mut self, node: &mut PlanNode, at: Option<&FlattenNodePath>) -> Node {
         match node {
             PlanNode::Fetch(fetch) => Node::Fetch(self.fetch(fetch, at)),
             PlanNode::BatchFetch(fetch) => Node::Fetch(self.batch(fetch)),
-            PlanNode::Flatten(flatten) => self.node(&flatten.node, Some(&flatten.path)),
+            PlanNode::Flatten(flatten) => self.node(&mut flatten.node, Some(&flatten.path)),
             PlanNode::Sequence(sequence) => {
-                Node::Sequence(sequence.nodes.iter().map(|node| self.node(node, at)).collect())
+                Node::Sequence(sequence.nodes.iter_mut().map(|node| self.node(node, at)).collect())
             }
             PlanNode::Parallel(parallel) => {
-                Node::Parallel(parallel.nodes.iter().map(|node| self.node(node, at)).collect())
+                Node::Parallel(parallel.nodes.iter_mut().map(|node| self.node(node, at)).collect())
             }
             PlanNode::Condition(condition) => {
-                let met = condition.if_clause.as_ref().map(|node| Box::new(self.node(node, at)));
-                let unmet = condition.else_clause.as_ref().map(|node| Box::new(self.node(node, at)));
+                let met = condition.if_clause.as_mut().map(|node| Box::new(self.node(node, at)));
+                let unmet = condition.else_clause.as_mut().map(|node| Box::new(self.node(node, at)));
                 Node::Condition(condition.condition.clone(), met, unmet)
             }
             PlanNode::Subscription(subscription) => {
-                self.subscription = Some(self.fetch(&subscription.primary, None));
+                self.subscription = Some(self.fetch(&mut subscription.primary, None));
                 Node::Sequence(Vec::new())
             }
             // The planner never defers.
@@ -258,7 +259,8 @@ impl Compiler<'_> {
         }
     }
 
-    fn fetch(&mut self, fetch: &FetchNode, at: Option<&FlattenNodePath>) -> Fetch {
+    fn fetch(&mut self, fetch: &mut FetchNode, at: Option<&FlattenNodePath>) -> Fetch {
+        fragments::write_out(&mut fetch.operation, self.schema);
         let at = at.map(|path| self.path(path));
         let renames = self.renames(fetch.output_rewrites.as_deref());
         let mut shape = self.shape(&fetch.operation, fetch.custom_scalar_paths.as_ref());
@@ -286,7 +288,8 @@ impl Compiler<'_> {
         }
     }
 
-    fn batch(&mut self, fetch: &BatchFetchNode) -> Fetch {
+    fn batch(&mut self, fetch: &mut BatchFetchNode) -> Fetch {
+        fragments::write_out(&mut fetch.operation, self.schema);
         let mut shape = self.shape(&fetch.operation, fetch.custom_scalar_paths.as_ref());
         let entities = fetch.entity_batch.aliases.iter().map(|alias| self.entities(alias, &mut shape)).collect();
         Fetch {
