@@ -6,19 +6,23 @@ use crate::operation::alias::given;
 use crate::transport::FetchError;
 use serde::Deserialize;
 use serde_json::{Map, Value};
+use std::collections::BTreeMap;
 
 /// More errors than this tell a client nothing new.
 pub(super) const MOST: usize = 1000;
 
+/// What servers tell of their own workings in `extensions`, however it is cased: nothing for clients.
+const INTERNALS: [&str; 5] = ["debug", "debugMessage", "exception", "stacktrace", "trace"];
+
 /// An error and the places that it concerns.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct Failure {
-    pub(super) error: GraphQLError,
+    error: GraphQLError,
     places: Vec<Place>,
 }
 
 /// Where a null needs no other explanation: there, above it, and below it.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) enum Place {
     /// One place.
     At(Vec<Value>),
@@ -29,7 +33,22 @@ pub(super) enum Place {
 /// The errors of one answer, each with the number of the fetch it came from so that their order does not depend on
 /// which subgraph was faster.
 #[derive(Debug, Default)]
-pub(super) struct Failures(Vec<(usize, Failure)>);
+pub(super) struct Failures {
+    errors: Vec<(usize, GraphQLError)>,
+    /// The places of [`Place::At`] and, apart, those of [`Place::Everywhere`]: there may be many of them and many nulls,
+    /// so that they are looked up, not gone through.
+    at: Places,
+    everywhere: Places,
+}
+
+/// Places as a tree: what is below each of their keys and positions.
+#[derive(Debug, Default)]
+struct Places {
+    /// Whether a place ends here.
+    ends: bool,
+    keys: BTreeMap<String, Places>,
+    items: BTreeMap<u64, Places>,
+}
 
 impl Failure {
     /// An error at one place.
@@ -56,21 +75,29 @@ impl Failures {
     }
 
     /// Adds an error of a fetch.
-    pub(super) fn push_from(&mut self, fetch: usize, failure: Failure) {
-        if self.0.len() < MOST {
-            self.0.push((fetch, failure));
+    pub(super) fn push_from(&mut self, fetch: usize, Failure { error, places }: Failure) {
+        if self.errors.len() == MOST {
+            return;
         }
+        for place in places {
+            match place {
+                Place::At(path) => self.at.add(&path),
+                Place::Everywhere(keys) => self.everywhere.add_keys(keys),
+            }
+        }
+        self.errors.push((fetch, error));
     }
 
     /// Whether some error says why there is null at this path.
     pub(super) fn explain(&self, path: &[Element<'_>]) -> bool {
-        self.0.iter().flat_map(|(_, failure)| &failure.places).any(|place| place.concerns(path))
+        let is_key = |element: &&Element<'_>| matches!(element, Element::Key(_));
+        self.at.concern(path.iter()) || self.everywhere.concern(path.iter().filter(is_key))
     }
 
     /// The errors in the order of the plan's fetches.
     pub(super) fn into_errors(mut self) -> Vec<GraphQLError> {
-        self.0.sort_by_key(|(fetch, _)| *fetch);
-        let mut errors: Vec<_> = self.0.into_iter().map(|(_, failure)| failure.error).collect();
+        self.errors.sort_by_key(|(fetch, _)| *fetch);
+        let mut errors: Vec<_> = self.errors.into_iter().map(|(_, error)| error).collect();
         for element in errors.iter_mut().flat_map(|error| error.path.iter_mut().flatten()) {
             if let Value::String(key) = element {
                 *key = given(key).to_owned();
@@ -80,21 +107,40 @@ impl Failures {
     }
 }
 
-impl Place {
-    fn concerns(&self, path: &[Element<'_>]) -> bool {
-        match self {
-            Place::At(place) => place.iter().zip(path).all(|(place, element)| match element {
-                Element::Key(key) => place.as_str() == Some(key),
-                Element::Index(index) => place.as_u64() == Some(*index as u64),
-            }),
-            Place::Everywhere(keys) => {
-                let path = path.iter().filter_map(|element| match element {
-                    Element::Key(key) => Some(*key),
-                    Element::Index(_) => None,
-                });
-                keys.iter().zip(path).all(|(place, key)| place == key)
+impl Places {
+    fn add(&mut self, path: &[Value]) {
+        let mut place = self;
+        for element in path {
+            place = match element {
+                Value::String(key) => place.keys.entry(key.clone()).or_default(),
+                index => place.items.entry(index.as_u64().unwrap_or(u64::MAX)).or_default(),
+            };
+        }
+        place.ends = true;
+    }
+
+    fn add_keys(&mut self, keys: Vec<String>) {
+        let place = keys.into_iter().fold(self, |place, key| place.keys.entry(key).or_default());
+        place.ends = true;
+    }
+
+    /// Whether one of them is here, above, or below.
+    fn concern<'e>(&self, path: impl Iterator<Item = &'e Element<'e>>) -> bool {
+        let mut place = self;
+        for element in path {
+            if place.ends {
+                return true;
+            }
+            let below = match element {
+                Element::Key(key) => place.keys.get(*key),
+                Element::Index(index) => place.items.get(&(*index as u64)),
+            };
+            match below {
+                Some(below) => place = below,
+                None => return false,
             }
         }
+        true
     }
 }
 
@@ -110,10 +156,17 @@ pub(super) struct Reported {
 }
 
 impl Reported {
-    /// The error as the client sees it, without a path.
+    /// The error as the client sees it, without a path. What it tells of the server's workings is logged instead, here
+    /// and only here.
     pub(super) fn to_error(&self, service: &str) -> GraphQLError {
         let mut error = GraphQLError::new(Code::SubgraphError, self.message.clone());
-        error.extensions.extend(self.extensions.iter().flatten().map(|(key, value)| (key.clone(), value.clone())));
+        for (key, value) in self.extensions.iter().flatten() {
+            if INTERNALS.iter().any(|internal| key.eq_ignore_ascii_case(internal)) {
+                tracing::debug!(subgraph = service, message = self.message, key, %value, "kept from the client");
+            } else {
+                error.extensions.insert(key.clone(), value.clone());
+            }
+        }
         error.extensions.insert("service".into(), service.into());
         error
     }
@@ -134,4 +187,51 @@ pub(crate) fn unavailable(service: &str, reason: &FetchError) -> GraphQLError {
     let mut error = GraphQLError::new(code, format!("The service \"{service}\" {what}."));
     error.extensions.insert("service".into(), service.into());
     error
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn nulls_are_explained_at_above_and_below_the_place_of_an_error() {
+        let error = || GraphQLError::new(Code::SubgraphError, "no");
+        let mut failures = Failures::default();
+        let path = |place: &Value| place.as_array().unwrap().clone();
+        assert!(!failures.explain(&[Element::Key("a")]));
+        for place in [json!(["a", 1, "b"]), json!(["a", 1, "c"]), json!(["d", 0])] {
+            failures.push(Failure::at_path(error(), path(&place)));
+        }
+        failures.push(Failure::of(error(), vec![Place::Everywhere(vec!["e".into(), "f".into()])]));
+        for (place, explained) in [
+            (json!(["a"]), true),
+            (json!(["a", 1]), true),
+            (json!(["a", 1, "b", 5, "x"]), true),
+            (json!(["a", 1, "x"]), false),
+            (json!(["a", 0]), false),
+            (json!(["d", 0, "x"]), true),
+            (json!(["d", "x"]), false),
+            (json!(["e"]), true),
+            (json!(["e", 7, "f", 3, "x"]), true),
+            (json!(["e", 7, "x"]), false),
+            (json!(["x"]), false),
+        ] {
+            let path = path(&place);
+            let elements = path.iter().map(|element| match element {
+                Value::String(key) => Element::Key(key),
+                index => Element::Index(index.as_u64().unwrap() as usize),
+            });
+            assert_eq!(failures.explain(&elements.collect::<Vec<_>>()), explained, "{place}");
+        }
+    }
+
+    #[test]
+    fn a_servers_workings_are_kept_from_clients() {
+        let reported = r#"{"message": "no", "extensions": {"code": "MINE", "reason": {"trace": 1}, "stacktrace": ["at f"],
+            "StackTrace": [], "exception": {}, "debug": 1, "debugMessage": "", "trace": []}}"#;
+        let error = serde_json::from_str::<Reported>(reported).unwrap().to_error("a");
+        let shown = json!({"code": "MINE", "reason": {"trace": 1}, "service": "a"});
+        assert_eq!(Value::Object(error.extensions), shown);
+    }
 }
