@@ -8,6 +8,7 @@ use graphql_tools::parser::Pos;
 use graphql_tools::parser::query::parse_query_with_token_limit;
 use graphql_tools::static_graphql::query;
 use graphql_tools::validation::rules::{NoFragmentsCycle, ValidationRule, default_rules_validation_plan};
+use graphql_tools::validation::utils::ValidationError;
 use graphql_tools::validation::validate::{ValidationPlan, validate as validate_document};
 use std::collections::BTreeSet;
 
@@ -41,6 +42,9 @@ pub(super) fn validate(api: &ApiSchema, document: &query::Document) -> Result<()
         repeats::check(document).map_err(|error| vec![error])?;
         errors = validate_document(&api.document, document, &default_rules_validation_plan());
     }
+    // Some rules report in the order of a hash map.
+    let place = |error: &ValidationError| error.locations.first().map(|position| (position.line, position.column));
+    errors.sort_by(|a, b| (place(a), &a.message).cmp(&(place(b), &b.message)));
     errors.truncate(100);
     if errors.is_empty() {
         let several: Vec<_> = operations(document).filter_map(|operation| several_roots(document, operation)).collect();

@@ -68,6 +68,16 @@ async fn invalid_documents_say_where_and_why() {
 }
 
 #[tokio::test]
+async fn errors_are_in_the_order_of_the_document() {
+    let supergraph = schema("type Query { a: Int }");
+    let unused = "query($b: Int, $a: Int, $d: Int, $c: Int) { a x\n y }";
+    let errors = refused(&supergraph, &Limits::default(), unused).await;
+    let named = |error: &Value| error["message"].as_str().unwrap().split('"').nth(1).unwrap().to_owned();
+    let named: Vec<_> = errors.as_array().unwrap().iter().map(named).collect();
+    assert_eq!(named, ["$a", "$b", "$c", "$d", "x", "y"], "{errors}");
+}
+
+#[tokio::test]
 async fn repeats_are_bounded_before_they_are_compared() {
     let supergraph = schema("type Query { a: Int q: Query }");
     let nested = |fields: &str, count: usize| format!("{{ q {{ {} }} }}", fields.repeat(count));
