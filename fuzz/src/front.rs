@@ -1,0 +1,204 @@
+//! A router as its clients reach it, over subgraphs that answer what they are told to, and what must hold of everything
+//! that it answers.
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use hansa_router::supergraph::Source;
+use hansa_router::transport::{self, Subgraph, Transport};
+use hansa_router::{Config, Gateway};
+use hansa_token::{Revocations, Verifier};
+use http::{Request, header};
+use http_body_util::BodyExt;
+use jsonwebtoken::jwk::JwkSet;
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::runtime::Runtime;
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt;
+
+/// Our own federation.
+const SUBGRAPHS: [(&str, &str); 3] = [
+    ("users", include_str!("../../schema/users.graphql")),
+    ("posts", include_str!("../../schema/posts.graphql")),
+    ("notifications", include_str!("../../schema/notifications.graphql")),
+];
+
+/// The issuer's public key: that of the example in RFC 8037, appendix A.
+const ISSUER: &str = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo";
+
+/// The planner panicked, which the router survives and answers with `INTERNAL`.
+static EXCUSED: AtomicBool = AtomicBool::new(false);
+
+/// A router and what its subgraphs answer.
+pub struct Front {
+    pub runtime: Runtime,
+    pub routes: axum::Router,
+    script: Arc<Script>,
+    _gateway: Arc<Gateway>,
+}
+
+/// What the subgraphs answer.
+#[derive(Default)]
+struct Script {
+    /// In this order; then an empty object each time.
+    answers: Mutex<VecDeque<Vec<u8>>>,
+    /// As events, when a subscription is asked for.
+    events: Mutex<Vec<u8>>,
+}
+
+impl Front {
+    /// Starts a router that verifies tokens, or one that lets everybody in.
+    pub fn start(verifies: bool) -> Self {
+        survive_the_planner();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let script = Arc::new(Script::default());
+        let subgraphs = SUBGRAPHS.map(|(name, sdl)| {
+            let routes = axum::Router::new().fallback(answer).with_state((sdl, script.clone()));
+            let config = transport::Config { retries: 0, breaker_failures: u32::MAX, ..transport::Config::default() };
+            Arc::new(Subgraph::new(name, format!("http://{name}/"), Transport::Local(routes), &config).unwrap())
+        });
+        let mut config = Config::default();
+        config.limits.http.max_batch = 3;
+        config.network.trusted_proxies = 1;
+        config.cors.origins = vec!["https://app.example.com".into()];
+        config.debug.query_plan = true;
+        let verifier = verifies.then(|| {
+            let keys: JwkSet = serde_json::from_value(json!({ "keys": [{
+                "kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "kid": "a", "x": ISSUER
+            }] }))
+            .unwrap();
+            let keys: hansa_token::FetchKeys = Arc::new(move || Box::pin(std::future::ready(Ok(keys.clone()))));
+            Arc::new(Verifier::new(hansa_token::Config::default(), keys, Arc::new(Revocations::default())))
+        });
+        let gateway = runtime.block_on(async {
+            let source = Source::Compose(subgraphs.to_vec());
+            let gateway = Gateway::start(config, source, verifier, CancellationToken::new()).unwrap();
+            tokio::time::timeout(Duration::from_secs(120), gateway.supergraph().first()).await.expect("a supergraph");
+            gateway
+        });
+        Self { runtime, routes: gateway.routes(), script, _gateway: gateway }
+    }
+
+    /// Tells the subgraphs what to answer.
+    pub fn tell(&self, answers: impl IntoIterator<Item = Vec<u8>>, events: &[u8]) {
+        *self.script.answers.lock().unwrap() = answers.into_iter().collect();
+        *self.script.events.lock().unwrap() = events.to_vec();
+    }
+
+    /// Sends a request twice; checks that the answer is one, and the same.
+    pub fn ask(&self, request: impl Fn() -> Option<Request<Body>>) -> Option<Answer> {
+        EXCUSED.store(false, Ordering::SeqCst);
+        let first = self.runtime.block_on(self.send(request()?));
+        first.check();
+        let second = self.runtime.block_on(self.send(request()?));
+        assert_eq!((first.status, &first.body), (second.status, &second.body), "asked twice, two answers");
+        Some(first)
+    }
+
+    async fn send(&self, request: Request<Body>) -> Answer {
+        let Ok(response) = self.routes.clone().oneshot(request).await;
+        let status = response.status().as_u16();
+        let content_type = response.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        let content_type = content_type.unwrap_or_default().to_owned();
+        let is_encoded = response.headers().contains_key(header::CONTENT_ENCODING);
+        let reading = tokio::time::timeout(Duration::from_secs(20), response.into_body().collect());
+        let body = reading.await.expect("the answer ends").expect("the answer is whole").to_bytes();
+        Answer { status, content_type, is_encoded, body }
+    }
+}
+
+/// What the router answered.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub content_type: String,
+    is_encoded: bool,
+    pub body: Bytes,
+}
+
+impl Answer {
+    /// Whatever was asked: an answer is GraphQL, and never says that the router is at fault.
+    pub fn check(&self) {
+        assert!(matches!(self.status, 200 | 204 | 400..=431 | 500..=504), "{self:?}");
+        if self.is_encoded {
+            return;
+        }
+        let text = std::str::from_utf8(&self.body).expect("an answer is text");
+        if self.content_type.starts_with("text/event-stream") {
+            text.lines().filter_map(|line| line.strip_prefix("data: ")).for_each(check_text);
+        } else if self.content_type.starts_with("application/") && !self.body.is_empty() {
+            check_text(text);
+        } else if !self.content_type.starts_with("multipart/") {
+            assert!(self.body.is_empty(), "{self:?}");
+        }
+    }
+}
+
+/// Checks one result, or a list of them.
+pub fn check_text(text: &str) {
+    serde_json::from_str::<&RawValue>(text).unwrap_or_else(|error| panic!("{error}: {text}"));
+    // Half a surrogate pair is JSON, too, and passes as the subgraph sent it; no value can hold it here.
+    let Ok(result) = serde_json::from_str::<Value>(text) else { return };
+    match result.as_array() {
+        Some(results) => results.iter().for_each(check_result),
+        None => check_result(&result),
+    }
+}
+
+fn check_result(result: &Value) {
+    let object = result.as_object().unwrap_or_else(|| panic!("no result: {result}"));
+    assert!(object.keys().all(|key| matches!(key.as_str(), "data" | "errors" | "extensions")), "{result}");
+    let errors = object.get("errors").map(|errors| errors.as_array().expect("a list of errors"));
+    assert!(errors.is_none_or(|errors| !errors.is_empty() && errors.len() <= 1001), "{result}");
+    assert!(object.contains_key("data") || errors.is_some(), "{result}");
+    for error in errors.into_iter().flatten() {
+        assert!(error["message"].is_string(), "{result}");
+        let code = error["extensions"]["code"].as_str().unwrap_or_else(|| panic!("no code: {result}"));
+        assert!(code != "INTERNAL" || EXCUSED.load(Ordering::SeqCst), "{result}");
+        if let Some(path) = error.get("path") {
+            let elements = path.as_array().unwrap_or_else(|| panic!("no path: {result}"));
+            assert!(elements.iter().all(|element| element.is_string() || element.is_u64()), "{result}");
+        }
+    }
+}
+
+/// Answers as a subgraph.
+async fn answer(State((sdl, script)): State<(&'static str, Arc<Script>)>, request: Request<Body>) -> Response {
+    const JSON: [(http::HeaderName, &str); 1] = [(header::CONTENT_TYPE, "application/json")];
+    let accept = request.headers().get(header::ACCEPT).cloned();
+    let body = request.into_body().collect().await.unwrap().to_bytes();
+    let asked: Value = serde_json::from_slice(&body).expect("what the router sends is JSON");
+    let query = asked["query"].as_str().expect("it holds a document");
+    if query.contains("_service") {
+        return (JSON, json!({"data": {"_service": {"sdl": sdl}}}).to_string()).into_response();
+    }
+    graphql_tools::parser::parse_query::<&str>(query).expect("the document can be parsed");
+    if accept.is_some_and(|accept| accept == "text/event-stream") {
+        let events = script.events.lock().unwrap().clone();
+        return ([(header::CONTENT_TYPE, "text/event-stream")], events).into_response();
+    }
+    let answer = script.answers.lock().unwrap().pop_front().unwrap_or_else(|| b"{\"data\":{}}".to_vec());
+    (JSON, answer).into_response()
+}
+
+/// The planner and the composer are caught when they panic; whatever else panics is a finding.
+pub fn survive_the_planner() {
+    static ONCE: std::sync::Once = std::sync::Once::new();
+    ONCE.call_once(|| {
+        let hook = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            let place = panic.location().map_or("", |location| location.file());
+            if place.contains("hive-router-query-planner") || place.contains("federation-composition") {
+                EXCUSED.store(true, Ordering::SeqCst);
+            } else {
+                hook(panic);
+            }
+        }));
+    });
+}
