@@ -11,6 +11,9 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use tokio::time::Instant;
 
+/// How much of a body that is too large is read and thrown away, in units of the largest that is accepted.
+const MAX_DISCARDED: usize = 8;
+
 /// One request or several.
 pub(crate) enum Params {
     /// An object.
@@ -32,17 +35,22 @@ struct UrlParams {
 }
 
 /// Reads a body up to a size and a point in time.
-pub(crate) async fn read(body: Body, max_bytes: usize, deadline: Instant) -> Result<Bytes, GraphQLError> {
-    let too_large = || GraphQLError::new(Code::RequestTooLarge, format!("a request may have {max_bytes} bytes"));
-    if body.size_hint().lower() > max_bytes as u64 {
-        return Err(too_large());
+pub(crate) async fn read(mut body: Body, max_bytes: usize, deadline: Instant) -> Result<Bytes, GraphQLError> {
+    if body.size_hint().lower() <= max_bytes as u64 {
+        match tokio::time::timeout_at(deadline, Limited::new(&mut body, max_bytes).collect()).await {
+            Ok(Ok(collected)) => return Ok(collected.to_bytes()),
+            Ok(Err(error)) if error.is::<LengthLimitError>() => {}
+            Ok(Err(_)) => return Err(GraphQLError::new(Code::BadRequest, "the request body broke off")),
+            Err(_) => {
+                return Err(GraphQLError::new(Code::RequestTimeout, "the request body did not arrive in time"));
+            }
+        }
     }
-    match tokio::time::timeout_at(deadline, Limited::new(body, max_bytes).collect()).await {
-        Ok(Ok(collected)) => Ok(collected.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
-        Ok(Err(_)) => Err(GraphQLError::new(Code::BadRequest, "the request body broke off")),
-        Err(_) => Err(GraphQLError::new(Code::RequestTimeout, "the request body did not arrive in time")),
-    }
+    // Who is still sending does not read: a connection that was closed now would take the refusal with it.
+    let mut rest = Limited::new(body, max_bytes.saturating_mul(MAX_DISCARDED));
+    let discard = async { while let Some(Ok(_)) = rest.frame().await {} };
+    drop(tokio::time::timeout_at(deadline, discard).await);
+    Err(GraphQLError::new(Code::RequestTooLarge, format!("a request may have {max_bytes} bytes")))
 }
 
 /// Parses the body of a POST request.
