@@ -52,7 +52,7 @@ pub struct NodeType {
 /// The subgraph's SDL.
 pub fn sdl(types: &[NodeType]) -> String {
     let mut sdl = format!(
-        r#"extend schema @link(url: "https://specs.apollo.dev/federation/v2.9", import: ["@key"])
+        r#"extend schema @link(url: "https://specs.apollo.dev/federation/v2.9", import: ["@key", "@listSize"])
 
 type Query {{
   "The object of this id; null when there is none that the caller may see."
@@ -64,7 +64,7 @@ type Query {{
   nodes(
     "The global ids, {MOST} at most."
     ids: [ID!]!
-  ): [Node]
+  ): [Node] @listSize(assumedSize: {MOST})
 }}
 
 "What has a global id."
