@@ -107,17 +107,21 @@ pub(crate) fn internal() -> GraphQLError {
 
 async fn graphql(gateway: &Arc<Gateway>, request: Request) -> Response {
     let deadline = gateway.deadline();
-    let (parts, body) = request.into_parts();
+    let (parts, mut body) = request.into_parts();
     if is_upgrade(&parts) {
         return socket(gateway.clone(), parts).await.unwrap_or_else(|error| reply::errors(Format::Json, &[error]));
     }
-    let accept = match Accept::of(&parts.headers) {
-        Ok(accept) => accept,
-        Err(error) => return reply::errors(Format::Json, &[error]),
+    let response = match Accept::of(&parts.headers) {
+        Ok(accept) => {
+            let format = accept.format;
+            let exchange = Exchange { gateway: gateway.clone(), accept, method: parts.method.clone(), deadline };
+            exchange.answer(parts, &mut body).await.unwrap_or_else(|error| reply::errors(format, &[error]))
+        }
+        Err(error) => reply::errors(Format::Json, &[error]),
     };
-    let format = accept.format;
-    let exchange = Exchange { gateway: gateway.clone(), accept, method: parts.method.clone(), deadline };
-    exchange.answer(parts, body).await.unwrap_or_else(|error| reply::errors(format, &[error]))
+    // What was answered before all of it was there has not read the rest.
+    params::discard(body, gateway.config.limits.http.max_body_bytes, deadline).await;
+    response
 }
 
 fn is_upgrade(parts: &Parts) -> bool {
@@ -148,7 +152,7 @@ struct Exchange {
 }
 
 impl Exchange {
-    async fn answer(&self, parts: Parts, body: Body) -> Result<Response, GraphQLError> {
+    async fn answer(&self, parts: Parts, body: &mut Body) -> Result<Response, GraphQLError> {
         let config = &self.gateway.config;
         match self.method {
             Method::GET => origins::check_simple(&parts.headers, &config.csrf)?,

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use tokio::time::Instant;
 
-/// How much of a body that is too large is read and thrown away, in units of the largest that is accepted.
+/// How much of a body that nobody wants is read and thrown away, in units of the largest that is accepted.
 const MAX_DISCARDED: usize = 8;
 
 /// One request or several.
@@ -35,9 +35,9 @@ struct UrlParams {
 }
 
 /// Reads a body up to a size and a point in time.
-pub(crate) async fn read(mut body: Body, max_bytes: usize, deadline: Instant) -> Result<Bytes, GraphQLError> {
+pub(crate) async fn read(body: &mut Body, max_bytes: usize, deadline: Instant) -> Result<Bytes, GraphQLError> {
     if body.size_hint().lower() <= max_bytes as u64 {
-        match tokio::time::timeout_at(deadline, Limited::new(&mut body, max_bytes).collect()).await {
+        match tokio::time::timeout_at(deadline, Limited::new(body, max_bytes).collect()).await {
             Ok(Ok(collected)) => return Ok(collected.to_bytes()),
             Ok(Err(error)) if error.is::<LengthLimitError>() => {}
             Ok(Err(_)) => return Err(GraphQLError::new(Code::BadRequest, "the request body broke off")),
@@ -46,11 +46,18 @@ pub(crate) async fn read(mut body: Body, max_bytes: usize, deadline: Instant) ->
             }
         }
     }
-    // Who is still sending does not read: a connection that was closed now would take the refusal with it.
-    let mut rest = Limited::new(body, max_bytes.saturating_mul(MAX_DISCARDED));
-    let discard = async { while let Some(Ok(_)) = rest.frame().await {} };
-    drop(tokio::time::timeout_at(deadline, discard).await);
     Err(GraphQLError::new(Code::RequestTooLarge, format!("a request may have {max_bytes} bytes")))
+}
+
+/// Reads on, up to a point in time and several times the size that is accepted, and throws it away. Who is still sending
+/// does not read: a connection that is closed before takes the answer with it.
+pub(crate) async fn discard(body: Body, max_bytes: usize, deadline: Instant) {
+    if body.is_end_stream() {
+        return;
+    }
+    let mut rest = Limited::new(body, max_bytes.saturating_mul(MAX_DISCARDED));
+    let reading = async { while let Some(Ok(_)) = rest.frame().await {} };
+    drop(tokio::time::timeout_at(deadline, reading).await);
 }
 
 /// Parses the body of a POST request.
