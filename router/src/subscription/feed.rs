@@ -10,13 +10,14 @@ use crate::gateway::Prepared;
 use crate::http::internal;
 use crate::operation::Operation;
 use crate::request::{Caller, RequestContext};
+use crate::telemetry::metrics;
+use ::metrics::gauge;
 use async_stream::stream;
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
 use futures::StreamExt;
 use futures::future::select_all;
 use http::{HeaderValue, header};
-use metrics::{counter, gauge};
 use std::hash::{Hash, Hasher};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -118,7 +119,7 @@ pub(super) fn events(gateway: Arc<Gateway>, prepared: Prepared, mut caller: Call
                         }
                     }
                     None if membership.is_slow.load(Ordering::Relaxed) => {
-                        counter!("graphql.server.slow_consumers").increment(1);
+                        metrics::slow_client("feed");
                         let message = "events came faster than they were read";
                         yield Event::Errors(vec![GraphQLError::new(Code::SlowConsumer, message)]);
                         return;
@@ -177,7 +178,7 @@ impl Feed {
     ) -> Arc<Self> {
         let members = Members::new(Mutex::new(vec![first]));
         let (sender, caller) = watch::channel(context);
-        gauge!("graphql.server.feeds").increment(1);
+        gauge!(metrics::FEEDS).increment(1);
         let events = upstream::events(gateway.clone(), prepared.into(), Caller::renewable(caller));
         let run = run(super::unpanicking(events), members.clone(), gateway.feeds.clone(), key.clone());
         let task = AbortOnDropHandle::new(tokio::spawn(run.in_current_span()));
@@ -205,7 +206,7 @@ impl Feed {
 
 impl Drop for Feed {
     fn drop(&mut self) {
-        gauge!("graphql.server.feeds").decrement(1);
+        gauge!(metrics::FEEDS).decrement(1);
         self.feeds.0.remove_if(&self.key, |_, feed| feed.strong_count() == 0);
     }
 }

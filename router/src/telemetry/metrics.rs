@@ -16,6 +16,7 @@ pub(crate) const PLAN_CACHE_ENTRIES: &str = "hansa.router.plan_cache.entries";
 pub(crate) const SUPERGRAPH_SWAPS: &str = "hansa.router.supergraph.swaps";
 pub(crate) const SUPERGRAPH_UP_TO_DATE: &str = "hansa.router.supergraph.up_to_date";
 pub(crate) const STREAMS: &str = "hansa.router.streams";
+pub(crate) const FEEDS: &str = "hansa.router.feeds";
 const SLOW_CLIENTS: &str = "hansa.router.slow_clients";
 
 /// Says in which unit each metric is and what it means. Exporters that put units into names need to know before anything
@@ -42,6 +43,7 @@ pub fn describe() {
     describe_counter!(SUPERGRAPH_SWAPS, "How often another supergraph came into use.");
     describe_gauge!(SUPERGRAPH_UP_TO_DATE, "1 when the newest attempt to bring the supergraph up to date succeeded.");
     describe_gauge!(STREAMS, "Sockets and event streams that are open.");
+    describe_gauge!(FEEDS, "Upstream streams that clients may share.");
     describe_counter!(SLOW_CLIENTS, "Streams that were cut off because their client did not read.");
 }
 
@@ -57,7 +59,8 @@ pub(crate) fn refused(code: &str) {
     counter!(REFUSALS, "code" => code.to_owned()).increment(1);
 }
 
-/// Records that a client did not read its stream; `transport` is `websocket` or `http`.
+/// Records that a client did not read its stream; `transport` is `websocket`, `http`, or
+/// `feed` when it held others up.
 pub(crate) fn slow_client(transport: &'static str) {
     counter!(SLOW_CLIENTS, "transport" => transport).increment(1);
 }
