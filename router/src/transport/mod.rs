@@ -9,7 +9,7 @@ pub use wire::Client;
 
 use crate::sharing::{InFlight, Key};
 use crate::telemetry::metrics;
-use ::metrics::{Counter, counter, gauge, histogram};
+use ::metrics::{Counter, Histogram, SharedString, counter, gauge, histogram};
 use backon::{ExponentialBuilder, Retryable};
 use breaker::Breaker;
 use bytes::Bytes;
@@ -77,6 +77,8 @@ pub struct Subgraph {
     pub sdl: Option<PathBuf>,
     way: Arc<Way>,
     in_flight: InFlight<Result<Bytes, FetchError>>,
+    /// Of fetches that were answered.
+    duration: Histogram,
 }
 
 #[derive(Debug)]
@@ -162,7 +164,8 @@ impl Subgraph {
         let breaker = Breaker::new(config.breaker_failures, Duration::from_millis(config.breaker_open_ms), state);
         let retries = counter!(metrics::FETCH_RETRIES, "subgraph" => name.clone());
         let way = Arc::new(Way { transport, uri, breaker, retries, config: config.clone() });
-        Ok(Self { name, url, sdl: None, way, in_flight: InFlight::default() })
+        let duration = histogram!(metrics::FETCH_DURATION, "subgraph" => name.clone(), "outcome" => "ok");
+        Ok(Self { name, url, sdl: None, way, in_flight: InFlight::default(), duration })
     }
 
     /// The same with its SDL in this file.
@@ -190,9 +193,14 @@ impl Subgraph {
             }
             outcome
         };
-        let kind = outcome.as_ref().map_or_else(FetchError::kind, |_| "ok");
-        histogram!(metrics::FETCH_DURATION, "subgraph" => self.name.clone(), "outcome" => kind)
-            .record(started.elapsed().as_secs_f64());
+        let seconds = started.elapsed().as_secs_f64();
+        match &outcome {
+            Ok(_) => self.duration.record(seconds),
+            Err(error) => {
+                let labels = [("subgraph", self.name.clone().into()), ("outcome", SharedString::from(error.kind()))];
+                histogram!(metrics::FETCH_DURATION, &labels).record(seconds);
+            }
+        }
         outcome
     }
 
