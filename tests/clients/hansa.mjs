@@ -112,3 +112,14 @@ export function inTime(promise, what) {
   });
   return Promise.race([promise, late]).finally(() => clearTimeout(timer));
 }
+
+/** Subscribes and collects what comes. */
+export function collect(client, payload) {
+  const events = [];
+  const sink = {};
+  const ended = new Promise((resolve, reject) => {
+    sink.unsubscribe = client.subscribe(payload, { next: (event) => events.push(event), error: reject, complete: resolve });
+  });
+  ended.catch(() => {});
+  return { events, ended, ...sink };
+}

@@ -4,23 +4,12 @@ import { test } from "node:test";
 
 import { createClient } from "graphql-sse";
 
-import { BRIEF_URL, HANSA_URL, NEWS, changeUntil, inTime, register, signOut, until } from "./hansa.mjs";
+import { BRIEF_URL, HANSA_URL, NEWS, changeUntil, collect, inTime, register, signOut, until } from "./hansa.mjs";
 
 function client(account, options) {
   const { url = HANSA_URL, accessToken } = account ?? {};
   const headers = accessToken ? { authorization: `Bearer ${accessToken}` } : {};
   return createClient({ url: `${url}/graphql`, headers, retryAttempts: 0, ...options });
-}
-
-/** Subscribes and collects what comes. */
-function collect(client, payload) {
-  const events = [];
-  const sink = {};
-  const ended = new Promise((resolve, reject) => {
-    sink.unsubscribe = client.subscribe(payload, { next: (event) => events.push(event), error: reject, complete: resolve });
-  });
-  ended.catch(() => {});
-  return { events, ended, ...sink };
 }
 
 test("queries and mutations are one event each", async () => {

@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { createClient } from "graphql-ws";
 import WebSocket from "ws";
 
-import { BRIEF_URL, HANSA_URL, NEWS, change, changeUntil, inTime, refresh, register, signOut, until } from "./hansa.mjs";
+import { BRIEF_URL, HANSA_URL, NEWS, change, changeUntil, collect, inTime, refresh, register, signOut, until } from "./hansa.mjs";
 
 const address = (url) => `${url.replace("http", "ws")}/graphql`;
 
@@ -13,17 +13,6 @@ function client(account, options = {}) {
   const { url = HANSA_URL, accessToken } = account ?? {};
   const connectionParams = account ? () => ({ authorization: `Bearer ${account.accessToken}` }) : undefined;
   return createClient({ url: address(url), webSocketImpl: WebSocket, connectionParams, retryAttempts: 0, ...options });
-}
-
-/** Subscribes and collects what comes. */
-function collect(client, payload) {
-  const events = [];
-  const sink = {};
-  const ended = new Promise((resolve, reject) => {
-    sink.unsubscribe = client.subscribe(payload, { next: (event) => events.push(event), error: reject, complete: resolve });
-  });
-  ended.catch(() => {});
-  return { events, ended, ...sink };
 }
 
 async function first(client, query, variables) {
