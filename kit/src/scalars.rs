@@ -18,6 +18,18 @@ scalar!(
     "https://spec.commonmark.org/0.31.2/"
 );
 
+/// A day of the calendar.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Deserialize, Serialize)]
+#[serde(transparent)]
+pub struct Date(pub String);
+
+scalar!(
+    Date,
+    "Date",
+    "A day by ISO 8601, without a time zone, such as `1990-12-31`.",
+    "https://scalars.graphql.org/andimarek/local-date"
+);
+
 /// An e-mail address.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Deserialize, Serialize)]
 #[serde(transparent)]

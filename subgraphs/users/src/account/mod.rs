@@ -2,6 +2,7 @@
 
 mod domain;
 mod password;
+pub(crate) mod profile;
 pub(crate) mod registration;
 pub(crate) mod service;
 pub(crate) mod store;
@@ -9,3 +10,4 @@ pub(crate) mod store;
 pub use domain::{AccountRole, AccountStatus, Roles};
 pub(crate) use domain::{Email, Locale, Password, Username, lookup_key};
 pub(crate) use password::Passwords;
+pub use profile::Gender;

@@ -11,6 +11,7 @@ use crate::{
     entity::account::{ActiveModel, Model},
     session::{self, service::Ended},
 };
+use chrono::{DateTime, Utc};
 use hansa_kit::{
     Viewer,
     codes::{Code, Denied, UserError, UserErrorCode},
@@ -54,7 +55,7 @@ pub(super) fn taken(column: &str) -> UserError {
 }
 
 /// A violated unique constraint is a business failure; both databases name its column.
-fn or_taken(error: DbErr) -> Error {
+pub(super) fn or_taken(error: DbErr) -> Error {
     match error.sql_err() {
         Some(SqlErr::UniqueConstraintViolation(message)) => {
             match [USERNAME_KEY, EMAIL_KEY].into_iter().find(|column| message.contains(column)) {
@@ -143,12 +144,7 @@ pub(crate) async fn update(
     let account = store::lock(&transaction, id).await?.ok_or_else(not_found)?;
     let mut row = ActiveModel { id: Unchanged(id), updated_at: Set(now), ..Default::default() };
     if let Some(username) = username {
-        // A name to be called by that was never chosen follows the username.
-        if account.display_name == account.username {
-            row.display_name = Set(username.as_str().to_owned());
-        }
-        row.username_key = Set(username.key());
-        row.username = Set(username.as_str().to_owned());
+        rename(&account, &username, &mut row);
     }
     if let Some(email) = email {
         row.email_key = Set(email.key());
@@ -162,18 +158,36 @@ pub(crate) async fn update(
         true => session::service::end_all(service, &transaction, id, now).await?,
         false => Ended::none(now),
     };
+    announce_update(&transaction, &account, now).await?;
+    transaction.commit().await?;
+    service.outbox.wake();
+    session::service::announce(service, &ended);
+    Ok(account)
+}
+
+/// Gives an account another username. A name to be called by that was never chosen follows it.
+pub(super) fn rename(account: &Model, username: &Username, row: &mut ActiveModel) {
+    if account.display_name == account.username && row.display_name.is_not_set() {
+        row.display_name = Set(username.as_str().to_owned());
+    }
+    row.username_key = Set(username.key());
+    row.username = Set(username.as_str().to_owned());
+}
+
+/// Tells other services what the account is now.
+pub(super) async fn announce_update<C: ConnectionTrait>(
+    transaction: &C,
+    account: &Model,
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
     let event = UserUpdated {
-        user_id: id,
+        user_id: account.id,
         username: account.username.clone(),
         display_name: account.display_name.clone(),
         email: account.email.clone(),
         locale: account.locale.clone(),
     };
-    outbox::write(&transaction, now, event).await?;
-    transaction.commit().await?;
-    service.outbox.wake();
-    session::service::announce(service, &ended);
-    Ok(account)
+    Ok(outbox::write(transaction, now, event).await?)
 }
 
 /// Deletes an account, its sessions and all that this service knows of its owner.

@@ -1,6 +1,6 @@
 //! Who can sign in.
 
-use crate::account::{AccountStatus, Roles};
+use crate::account::{AccountStatus, Gender, Roles};
 use sea_orm::entity::prelude::*;
 
 /// An account.
@@ -15,6 +15,11 @@ pub struct Model {
     pub email_key: String,
     pub password_hash: String,
     pub display_name: String,
+    pub first_name: Option<String>,
+    pub last_name: Option<String>,
+    pub gender: Option<Gender>,
+    pub birthday: Option<Date>,
+    pub bio: Option<String>,
     pub locale: String,
     pub time_zone: String,
     pub is_manager: bool,

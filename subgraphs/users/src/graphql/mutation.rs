@@ -3,10 +3,10 @@
 use super::{
     client, service, session_key,
     types::{
-        AccountRegisterInput, AccountRegisterPayload, AuthTokens, PasswordChangeInput, PasswordChangePayload, Session,
-        SessionCreateInput, SessionCreatePayload, SessionRefreshPayload, SessionRevokePayload,
-        SessionsRevokeAllPayload, User, UserDeletePayload, UserRolesSetPayload, UserUpdateInput, UserUpdatePayload,
-        Viewer as SignedInViewer,
+        AccountRegisterInput, AccountRegisterPayload, AuthTokens, PasswordChangeInput, PasswordChangePayload,
+        ProfileUpdateInput, ProfileUpdatePayload, Session, SessionCreateInput, SessionCreatePayload,
+        SessionRefreshPayload, SessionRevokePayload, SessionsRevokeAllPayload, User, UserDeletePayload,
+        UserRolesSetPayload, UserUpdateInput, UserUpdatePayload, Viewer as SignedInViewer,
     },
     user_key,
 };
@@ -126,6 +126,19 @@ impl Mutation {
             payload(account::service::change_password(service(context), viewer, change).await)?;
         let viewer = account.zip(viewer.identity()).map(|(account, identity)| SignedInViewer::of(account, identity));
         Ok(Some(PasswordChangePayload { viewer, user_errors }))
+    }
+
+    /// Changes the caller's own profile: what they are called, what they tell of themselves, their language and time
+    /// zone.
+    async fn profile_update(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "What changes.")] input: ProfileUpdateInput,
+    ) -> Result<Option<ProfileUpdatePayload>> {
+        let viewer = Viewer::in_context(context);
+        let (account, user_errors) = payload(account::profile::update(service(context), viewer, input.into()).await)?;
+        let viewer = account.zip(viewer.identity()).map(|(account, identity)| SignedInViewer::of(account, identity));
+        Ok(Some(ProfileUpdatePayload { viewer, user_errors }))
     }
 
     /// Changes a user's account; for administrators.

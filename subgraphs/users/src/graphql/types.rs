@@ -3,14 +3,14 @@
 use super::service;
 use crate::{
     account::{
-        AccountRole, AccountStatus, lookup_key,
+        AccountRole, AccountStatus, Gender, lookup_key, profile,
         service::require_privy,
         store::{Filter, Sort, SortField},
     },
     entity,
     session::{self, Tokens, service::SignedIn},
 };
-use async_graphql::{Context, Enum, ID, InputObject, Interface, Object, Result, SimpleObject};
+use async_graphql::{Context, Enum, ID, InputObject, Interface, MaybeUndefined, Object, Result, SimpleObject};
 use chrono::{DateTime, Utc};
 use hansa_kit::{
     Viewer as Caller,
@@ -18,7 +18,7 @@ use hansa_kit::{
     filter::{DateTimeRange, SortDirection},
     ids,
     paging::{self, KeysetConnection, Page, TotalCount},
-    scalars::{EmailAddress, LocaleTag, TimeZone},
+    scalars::{Date, EmailAddress, LocaleTag, Markdown, TimeZone},
     viewer::{SESSION_PREFIX, USER_PREFIX},
 };
 use uuid::Uuid;
@@ -52,6 +52,31 @@ impl User {
     /// What to call them.
     async fn display_name(&self) -> &str {
         &self.0.display_name
+    }
+
+    /// Their given name, if they tell it.
+    async fn first_name(&self) -> Option<&str> {
+        self.0.first_name.as_deref()
+    }
+
+    /// Their family name, if they tell it.
+    async fn last_name(&self) -> Option<&str> {
+        self.0.last_name.as_deref()
+    }
+
+    /// Their gender, if they tell it.
+    async fn gender(&self) -> Option<Gender> {
+        self.0.gender
+    }
+
+    /// The day that they were born, if they tell it.
+    async fn birthday(&self) -> Option<Date> {
+        self.0.birthday.map(|day| Date(day.to_string()))
+    }
+
+    /// What they write about themselves.
+    async fn bio(&self) -> Option<Markdown> {
+        self.0.bio.clone().map(Markdown)
     }
 
     /// What they are allowed to do.
@@ -122,6 +147,16 @@ impl Viewer {
     /// The caller's e-mail address.
     async fn email(&self) -> EmailAddress {
         EmailAddress(self.account.email.clone())
+    }
+
+    /// Whether the profile tells first and last name, gender and birthday. Nothing depends on it; a front end may ask
+    /// for what is missing after the registration.
+    async fn is_profile_complete(&self) -> bool {
+        let account = &self.account;
+        account.first_name.is_some()
+            && account.last_name.is_some()
+            && account.gender.is_some()
+            && account.birthday.is_some()
     }
 
     /// What the caller's access token grants.
@@ -336,6 +371,45 @@ pub struct PasswordChangeInput {
 
 /// What changes; what is left out stays as it is.
 #[derive(InputObject)]
+pub struct ProfileUpdateInput {
+    /// 3 to 30 of the letters a to z, digits, `_`, `.` and `-`; unique, whatever its case. Null leaves it as it is.
+    username: Option<String>,
+    /// What to call the caller, 1 to 64 characters. Null leaves it as it is.
+    display_name: Option<String>,
+    /// The given name, at most 64 characters. Null takes it away.
+    first_name: MaybeUndefined<String>,
+    /// The family name, at most 64 characters. Null takes it away.
+    last_name: MaybeUndefined<String>,
+    /// The gender. Null takes it away.
+    gender: MaybeUndefined<Gender>,
+    /// The day of birth, between 1900 and today. Null takes it away.
+    birthday: MaybeUndefined<Date>,
+    /// About the caller, CommonMark of at most 1000 characters. Null takes it away.
+    bio: MaybeUndefined<String>,
+    /// The language to write in. Null leaves it as it is.
+    locale: Option<LocaleTag>,
+    /// The time zone that the caller lives in. Null leaves it as it is.
+    time_zone: Option<TimeZone>,
+}
+
+impl From<ProfileUpdateInput> for profile::Changes {
+    fn from(input: ProfileUpdateInput) -> Self {
+        Self {
+            username: input.username,
+            display_name: input.display_name,
+            first_name: input.first_name,
+            last_name: input.last_name,
+            gender: input.gender,
+            birthday: input.birthday.map_value(|day| day.0),
+            bio: input.bio,
+            locale: input.locale.map(|locale| locale.0),
+            time_zone: input.time_zone.map(|zone| zone.0),
+        }
+    }
+}
+
+/// What changes; what is left out stays as it is.
+#[derive(InputObject)]
 pub struct UserUpdateInput {
     /// The e-mail address.
     pub(super) email: Option<String>,
@@ -402,6 +476,15 @@ pub struct SessionsRevokeAllPayload {
 #[derive(SimpleObject)]
 pub struct PasswordChangePayload {
     /// The caller.
+    pub(super) viewer: Option<Viewer>,
+    /// Why nothing was done; empty on success.
+    pub(super) user_errors: Vec<UserError>,
+}
+
+/// The outcome of `profileUpdate`.
+#[derive(SimpleObject)]
+pub struct ProfileUpdatePayload {
+    /// The caller, changed.
     pub(super) viewer: Option<Viewer>,
     /// Why nothing was done; empty on success.
     pub(super) user_errors: Vec<UserError>,

@@ -7,6 +7,7 @@ mod authorization;
 mod federation;
 mod first_admin;
 mod keys;
+mod profile;
 mod registration;
 mod sessions;
 mod world;
