@@ -92,5 +92,6 @@ macro_rules! subgraphs {
 subgraphs! {
     notifications: hansa_notifications,
     posts: hansa_posts,
+    social: hansa_social,
     users: hansa_users,
 }

@@ -8,6 +8,7 @@ pub mod mailer;
 pub mod notifications;
 pub mod posts;
 pub mod shared;
+pub mod social;
 pub mod users;
 
 pub use sea_orm_migration::MigratorTrait;

@@ -1,6 +1,6 @@
 //! The AsyncAPI 3.0 document of all events.
 
-use crate::{Event, mail, posts, users};
+use crate::{Event, mail, posts, social, users};
 use schemars::{SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
@@ -66,6 +66,15 @@ pub fn asyncapi() -> Result<String, serde_yaml_ng::Error> {
     document.add::<posts::PostCreated>();
     document.add::<posts::PostUpdated>();
     document.add::<posts::PostDeleted>();
+    document.add::<social::FriendshipRequested>();
+    document.add::<social::FriendshipAccepted>();
+    document.add::<social::FriendshipEnded>();
+    document.add::<social::FollowCreated>();
+    document.add::<social::FollowDeleted>();
+    document.add::<social::BlockCreated>();
+    document.add::<social::BlockDeleted>();
+    document.add::<social::MessageSent>();
+    document.add::<social::ConversationRead>();
     document.add::<mail::MailRequested>();
 
     let mut schemas = document.generator.take_definitions(true);

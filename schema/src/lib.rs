@@ -7,10 +7,12 @@ mod asyncapi;
 mod envelope;
 pub mod mail;
 pub mod posts;
+pub mod social;
 pub mod users;
 
 pub use asyncapi::asyncapi;
 pub use envelope::{Envelope, Event};
 
 /// Every topic, and the number of its partitions where it matters.
-pub const TOPICS: &[(&str, Option<i32>)] = &[(users::TOPIC, None), (posts::TOPIC, None), (mail::TOPIC, Some(1))];
+pub const TOPICS: &[(&str, Option<i32>)] =
+    &[(users::TOPIC, None), (posts::TOPIC, None), (social::TOPIC, None), (mail::TOPIC, Some(1))];

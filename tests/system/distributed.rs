@@ -52,7 +52,7 @@ impl System {
             ("HANSA_SIGNALS__PREFIX".into(), format!("{name}:")),
             ("HANSA_MAILER__SMTP__URL".into(), smtp.url.clone()),
         ]);
-        for service in ["users", "posts", "notifications", "mailer"] {
+        for service in ["users", "posts", "social", "notifications", "mailer"] {
             let url = create_database(&engines.postgres, &format!("{name}_{service}")).await;
             let variable = match service {
                 "mailer" => "HANSA_MAILER__DATABASE__URL".to_owned(),
@@ -79,9 +79,12 @@ async fn replica_of_each(folder: &Path, mut settings: Settings) -> (Vec<Hansa>, 
     let users = Hansa::run(&["users"], folder, &settings).await;
     settings.insert("HANSA_IDENTITY__URL".into(), format!("{}/users", users.url));
     let posts = Hansa::run(&["posts"], folder, &settings).await;
+    let social = Hansa::run(&["social"], folder, &settings).await;
     let notifications = Hansa::run(&["notifications"], folder, &settings).await;
     let mailer = Hansa::run(&["mailer"], folder, &settings).await;
-    for (name, process) in [("users", &users), ("posts", &posts), ("notifications", &notifications)] {
+    for (name, process) in
+        [("users", &users), ("posts", &posts), ("social", &social), ("notifications", &notifications)]
+    {
         let variable = format!("HANSA_SUBGRAPH_URLS__{}", name.to_uppercase());
         settings.insert(variable, format!("{}/{name}/graphql", process.url));
     }
@@ -92,7 +95,7 @@ async fn replica_of_each(folder: &Path, mut settings: Settings) -> (Vec<Hansa>, 
         ready.is_ok_and(|response| response.status().is_success()).then_some(())
     })
     .await;
-    (vec![users, posts, notifications, router], mailer, entrance)
+    (vec![users, posts, social, notifications, router], mailer, entrance)
 }
 
 async fn create_database(server: &str, name: &str) -> String {

@@ -1,0 +1,3 @@
+//! The tables of social.
+
+pub(crate) mod person;

@@ -1,0 +1,24 @@
+//! Entity resolvers: how other subgraphs' objects lead here.
+
+use super::{user::User, viewer::ViewerFields};
+use async_graphql::{Context, ID, Object};
+use hansa_kit::{Viewer, ids, viewer::USER_PREFIX};
+
+/// The entities that social resolves.
+#[derive(Debug, Default)]
+pub struct Entities;
+
+#[Object]
+impl Entities {
+    /// Whether there is such a user, users knows; here any may have friends.
+    #[graphql(entity)]
+    async fn find_user_by_id(&self, id: ID) -> Option<User> {
+        ids::decode(USER_PREFIX, &id).map(|id| User { id })
+    }
+
+    #[graphql(entity)]
+    async fn find_viewer_by_id(&self, context: &Context<'_>, id: ID) -> Option<ViewerFields> {
+        let viewer = Viewer::in_context(context);
+        ids::decode(USER_PREFIX, &id).filter(|id| viewer.is(*id)).map(|id| ViewerFields { id })
+    }
+}
