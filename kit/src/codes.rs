@@ -72,6 +72,14 @@ pub enum UserErrorCode {
     TokenExpired,
     /// An administrator's account cannot be deleted.
     CannotDeleteAdmin,
+    /// The object is not in a state in which this can be done.
+    InvalidState,
+    /// One cannot do this to oneself.
+    CannotTargetSelf,
+    /// One of the two people blocks the other.
+    Blocked,
+    /// The two people are friends already.
+    AlreadyFriends,
 }
 
 /// A business failure of a mutation: nothing was changed.

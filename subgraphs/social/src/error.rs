@@ -1,7 +1,7 @@
 //! What can go wrong in social.
 
 use hansa_kit::{
-    codes::{Denied, Rejection},
+    codes::{Denied, Rejection, UserError, UserErrorCode},
     idempotency::KeyError,
 };
 
@@ -14,6 +14,15 @@ pub enum Error {
     /// The idempotency key cannot be used.
     #[error(transparent)]
     Key(#[from] KeyError),
+    /// One cannot be one's own friend, follower or enemy.
+    #[error("this is yourself")]
+    Oneself,
+    /// Nobody has this account, as far as is known here.
+    #[error("there is no such person")]
+    NoSuchPerson,
+    /// A quota is used up; says which.
+    #[error("{0}")]
+    LimitExceeded(&'static str),
     /// Storage or bus.
     #[error(transparent)]
     Kit(#[from] hansa_kit::Error),
@@ -27,11 +36,16 @@ impl From<sea_orm::DbErr> for Error {
 
 impl From<Error> for Rejection {
     fn from(error: Error) -> Self {
-        match error {
-            Error::Key(error) => Rejection::User(vec![error.into()]),
-            Error::Denied(denied) => denied.into(),
-            Error::Kit(fault) => Rejection::Fault(Box::new(fault)),
-        }
+        const USER: &[&str] = &["userId"];
+        let (code, field) = match error {
+            Error::Oneself => (UserErrorCode::CannotTargetSelf, USER),
+            Error::NoSuchPerson => (UserErrorCode::NotFound, USER),
+            Error::LimitExceeded(_) => (UserErrorCode::LimitExceeded, &[][..]),
+            Error::Key(error) => return Rejection::User(vec![error.into()]),
+            Error::Denied(denied) => return denied.into(),
+            Error::Kit(fault) => return Rejection::Fault(Box::new(fault)),
+        };
+        Rejection::User(vec![UserError::at(code, field, error.to_string())])
     }
 }
 

@@ -3,12 +3,16 @@
 //! A folder or file for each noun, with its layers inside; [`graphql`] and [`events`] call the nouns' services. A change
 //! and its event are one transaction.
 
+mod block;
 mod entity;
 mod error;
 mod events;
+mod friendship;
 mod graphql;
+mod pair;
 mod person;
 
+pub use block::Config as BlockConfig;
 pub use error::Error;
 pub use graphql::{Schema, schema};
 
@@ -38,11 +42,14 @@ const PRUNE_EVERY: Duration = Duration::from_secs(3600);
 pub struct Config {
     /// The service's own database.
     pub database: database::Config,
+    /// Blocks.
+    pub blocks: block::Config,
 }
 
 /// What social works with.
 #[derive(Clone, Debug)]
 pub struct Service {
+    pub(crate) config: Config,
     pub(crate) database: DatabaseConnection,
     pub(crate) signals: Signals,
     pub(crate) clock: Clock,
@@ -51,8 +58,8 @@ pub struct Service {
 
 impl Service {
     /// The service on its opened and migrated database.
-    pub fn new(database: DatabaseConnection, signals: Signals, clock: Clock) -> Self {
-        Self { database, signals, clock, outbox: Outbox::new(NAME) }
+    pub fn new(config: Config, database: DatabaseConnection, signals: Signals, clock: Clock) -> Self {
+        Self { config, database, signals, clock, outbox: Outbox::new(NAME) }
     }
 }
 
@@ -63,12 +70,12 @@ impl Service {
 pub async fn build(config: &Config, deps: &Deps) -> Result<Role, Error> {
     let connection = database::connect(&config.database).await?;
     database::migrate::<hansa_migrations::social::Migrator>(&connection).await?;
-    Ok(role(connection, deps))
+    Ok(role(config.clone(), connection, deps))
 }
 
 /// The service on its opened and migrated database.
-pub fn role(database: DatabaseConnection, deps: &Deps) -> Role {
-    let service = Service::new(database.clone(), deps.signals.clone(), deps.clock.clone());
+pub fn role(config: Config, database: DatabaseConnection, deps: &Deps) -> Role {
+    let service = Service::new(config, database.clone(), deps.signals.clone(), deps.clock.clone());
     let source = consumer::Source {
         database: database.clone(),
         bus: deps.bus.clone(),
@@ -107,6 +114,6 @@ async fn prune(service: Service) -> Result<(), hansa_kit::Error> {
 
 /// The subgraph's federation SDL; needs no database.
 pub fn sdl() -> String {
-    let service = Service::new(DatabaseConnection::default(), Signals::memory(), Clock::default());
+    let service = Service::new(Config::default(), DatabaseConnection::default(), Signals::memory(), Clock::default());
     schema(service).sdl_with_options(async_graphql::SDLExportOptions::new().federation())
 }

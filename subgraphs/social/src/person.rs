@@ -1,9 +1,15 @@
 //! Who has an account, as the users service has told so far.
 
-use crate::entity::person::{ActiveModel, Column, Entity};
+use crate::{
+    Error as SocialError,
+    entity::person::{ActiveModel, Column, Entity},
+};
 use chrono::{DateTime, Utc};
-use hansa_kit::Error;
-use sea_orm::{ActiveValue::Set, ConnectionTrait, entity::prelude::*, sea_query::OnConflict};
+use hansa_kit::{
+    Error,
+    codes::{Code, Denied},
+};
+use sea_orm::{ActiveValue::Set, ConnectionTrait, QuerySelect, entity::prelude::*, sea_query::OnConflict};
 
 /// Remembers somebody who has an account; nothing changes for one who is known, or known to be gone.
 pub(crate) async fn remember(transaction: &impl ConnectionTrait, id: Uuid) -> Result<(), Error> {
@@ -13,7 +19,7 @@ pub(crate) async fn remember(transaction: &impl ConnectionTrait, id: Uuid) -> Re
     Ok(())
 }
 
-/// Remembers that somebody has no account any more, even if nothing was known of them.
+/// Remembers that somebody has no account any more, even if nothing was known of them. Waits for what [`hold`]s them.
 pub(crate) async fn forget(transaction: &impl ConnectionTrait, id: Uuid, now: DateTime<Utc>) -> Result<(), Error> {
     let person = ActiveModel { id: Set(id), deleted_at: Set(Some(now)) };
     let known = OnConflict::column(Column::Id).update_column(Column::DeletedAt).to_owned();
@@ -25,4 +31,23 @@ pub(crate) async fn forget(transaction: &impl ConnectionTrait, id: Uuid, now: Da
 pub(crate) async fn exists(database: &impl ConnectionTrait, id: Uuid) -> Result<bool, Error> {
     let people = Entity::find_by_id(id).filter(Column::DeletedAt.is_null());
     Ok(people.one(database).await?.is_some())
+}
+
+/// Makes sure that both have accounts until the transaction ends: whoever erases one waits for it. A caller who is not
+/// known yet has just registered, as their token says.
+///
+/// # Errors
+/// [`SocialError::NoSuchPerson`] for the other; `UNAUTHENTICATED` for a caller whose account is gone.
+pub(crate) async fn hold(transaction: &impl ConnectionTrait, caller: Uuid, other: Uuid) -> Result<(), SocialError> {
+    let people = Entity::find().filter(Column::Id.is_in([caller, other])).lock_shared().all(transaction).await?;
+    let find = |id| people.iter().find(|person| person.id == id);
+    match find(caller) {
+        None => remember(transaction, caller).await?,
+        Some(caller) if caller.deleted_at.is_none() => {}
+        Some(_) => return Err(Denied::new(Code::Unauthenticated, "your account is gone").into()),
+    }
+    match find(other) {
+        Some(other) if other.deleted_at.is_none() => Ok(()),
+        _ => Err(SocialError::NoSuchPerson),
+    }
 }
