@@ -12,6 +12,7 @@ mod introspection;
 mod measure;
 mod overrides;
 mod repeats;
+mod required;
 mod resumption;
 mod variables;
 
@@ -237,13 +238,20 @@ impl Blueprint {
                 None => plan(&operation),
             }
         });
-        let plan = plan.transpose().map_err(|error| {
+        let mut plan = plan.transpose().map_err(|error| {
             if begun.elapsed() >= PLANNING_LIMIT {
                 return vec![GraphQLError::new(Code::OperationTooComplex, "The operation takes too long to plan.")];
             }
             tracing::error!(operation = self.name, %error, "an operation cannot be planned");
             vec![GraphQLError::new(Code::Internal, "The operation cannot be planned.")]
         })?;
+        if let Some(node) = plan.as_mut().and_then(|plan| plan.node.as_mut()) {
+            if !required::is_certain(node) {
+                tracing::error!(operation = self.name, "the planner mixes up fields");
+                return Err(vec![GraphQLError::new(Code::Internal, "The operation cannot be planned.")]);
+            }
+            required::settle(node, &supergraph.required, &planner.supergraph);
+        }
         Ok(Operation {
             kind: self.kind.clone(),
             name: self.name.clone(),

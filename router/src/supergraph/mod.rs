@@ -6,6 +6,7 @@ pub mod federation;
 mod live;
 mod repair;
 mod report;
+pub(crate) mod required;
 mod requires;
 mod sdl;
 
@@ -18,6 +19,7 @@ use crate::operation;
 use crate::transport::Subgraph;
 use hive_router_query_planner::planner::Planner;
 use hive_router_query_planner::utils::parsing::safe_parse_schema;
+use required::Required;
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -41,6 +43,8 @@ pub struct Supergraph {
     pub api: ApiSchema,
     /// Plans operations; `planner.supergraph` knows every type.
     pub planner: Planner,
+    /// The fields that only the planner knows.
+    pub(crate) required: Required,
     /// The subgraphs by name, as plans call them.
     pub subgraphs: HashMap<String, Arc<Subgraph>>,
     /// Which fields need which rights.
@@ -62,8 +66,10 @@ impl Supergraph {
     pub fn new(sdl: String, subgraphs: impl IntoIterator<Item = Arc<Subgraph>>) -> Result<Self, Error> {
         let subgraphs: HashMap<_, _> =
             subgraphs.into_iter().map(|subgraph| (subgraph.name.clone(), subgraph)).collect();
-        let document = safe_parse_schema(&sdl).map_err(|error| Error::Supergraph(error.to_string()))?;
+        let mut document = safe_parse_schema(&sdl).map_err(|error| Error::Supergraph(error.to_string()))?;
         let api = ApiSchema::from_supergraph(&sdl)?;
+        let authorization = operation::Rules::from_supergraph(&document);
+        let required = Required::set_apart(&mut document);
         // The planner is young, and trusts a supergraph more than a document from elsewhere deserves.
         let planner = catch_unwind(AssertUnwindSafe(|| Planner::new_from_supergraph(&document, Default::default())))
             .map_err(|_| Error::Supergraph("the planner panicked over it; its log says where".into()))?
@@ -72,11 +78,10 @@ impl Supergraph {
         if let Some(name) = unknown {
             return Err(Error::Supergraph(format!("it names the subgraph \"{name}\", which is not configured")));
         }
-        let authorization = operation::Rules::from_supergraph(&document);
         let inputs = Arc::new(operation::InputTypes::new(&api));
         let overrides = operation::Overrides::new(&planner.supergraph, &[]);
         let operations = operation::Cache::default();
-        Ok(Self { sdl, api, planner, subgraphs, authorization, inputs, overrides, operations })
+        Ok(Self { sdl, api, planner, required, subgraphs, authorization, inputs, overrides, operations })
     }
 
     /// The same with these labels of `@override` in force. A percentage needs no naming.

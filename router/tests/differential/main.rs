@@ -40,9 +40,8 @@ const LINK: &str = "extend schema @link(url: \"https://specs.apollo.dev/federati
 /// By which header subgraphs learn which world they are in.
 const WORLD: &str = "x-request-id";
 
-/// Federations that the planner has defects for: it panics over some operations (`keys_mashup`), or mixes up what a field
-/// requires with the same field under other arguments (`requires_arg…`).
-const DEFECTIVE: [&str; 2] = ["keys_mashup", "requires_arg"];
+/// Federations that the planner has defects for: it panics over some operations.
+const DEFECTIVE: [&str; 1] = ["keys_mashup"];
 
 /// A federation that is ready for operations.
 struct Federation {
@@ -67,6 +66,10 @@ enum Outcome {
 
 #[test]
 fn answers_are_what_the_specification_says() {
+    if std::env::var("SCENARIO").is_ok() {
+        // Why something cannot be prepared is only in the log.
+        tracing_subscriber::fmt().with_max_level(tracing::Level::ERROR).with_test_writer().init();
+    }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let federations = federations();
     let all = std::env::var("SCENARIO").is_err();
@@ -98,7 +101,8 @@ fn answers_are_what_the_specification_says() {
     if let Err(error) = result {
         panic!("{error}");
     }
-    assert!(refused.get() < cases / 2, "{} of {cases} operations were not valid", refused.get());
+    // In a single federation it may be that few operations are valid.
+    assert!(!all || refused.get() < cases / 2, "{} of {cases} operations were not valid", refused.get());
 }
 
 /// The federations of the conformance scenarios, and our own.

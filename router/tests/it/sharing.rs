@@ -69,7 +69,9 @@ fn posts(query: &str) -> String {
         } else {
             r#"[{"id":"p1"},{"id":"p2"}]"#
         };
-        format!(r#""{key}":[{{"posts":{ids}}}]"#)
+        let alias = rest.split("posts(").next().unwrap().rsplit('{').next().unwrap().trim().trim_end_matches(':');
+        let posts = if alias.is_empty() { "posts" } else { alias };
+        format!(r#""{key}":[{{"{posts}":{ids}}}]"#)
     });
     format!(r#"{{"data":{{{}}}}}"#, fields.collect::<Vec<_>>().join(","))
 }
