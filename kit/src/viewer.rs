@@ -58,6 +58,11 @@ impl Viewer {
         }
     }
 
+    /// The signed-in user's id, if any.
+    pub fn user_id(&self) -> Option<Uuid> {
+        self.identity().map(|identity| identity.user_id)
+    }
+
     /// The signed-in user.
     ///
     /// # Errors

@@ -1,7 +1,9 @@
-//! What a post is: its ids, its text, the orders it is listed in.
+//! What a post is: its ids, its text, who may read it and from when on, the orders it is listed in.
 
 use async_graphql::Enum;
 use hansa_kit::filter::{DateTimeRange, SortDirection};
+use sea_orm::{DeriveActiveEnum, EnumIter, prelude::StringLen};
+use serde::Serialize;
 use uuid::Uuid;
 
 /// The TypeID prefix of posts.
@@ -42,6 +44,42 @@ impl Body {
     }
 }
 
+/// Who may read a published post, besides its author. Nobody whom the author blocks or who blocks the author ever does.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Enum, EnumIter, DeriveActiveEnum,
+)]
+#[graphql(name = "PostVisibility")]
+#[sea_orm(rs_type = "String", db_type = "String(StringLen::None)", rename_all = "snake_case")]
+pub enum Visibility {
+    /// The author alone.
+    Private,
+    /// The author's friends.
+    Friends,
+    /// The author's followers and friends.
+    Followers,
+    /// Everybody, signed in or not.
+    #[default]
+    Public,
+}
+
+/// How far a post has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Enum, EnumIter, DeriveActiveEnum)]
+#[graphql(name = "PostStatus")]
+#[sea_orm(rs_type = "String", db_type = "String(StringLen::None)", rename_all = "snake_case")]
+pub enum Status {
+    /// Not published; its author alone sees it.
+    Draft,
+    /// Going to be published at `publishAt`; until then its author alone sees it.
+    Scheduled,
+    /// Read by whom its visibility says.
+    Published,
+    /// Taken down by a moderator; its author alone sees it, and why.
+    Hidden,
+}
+
+/// Who reads: a user, or nobody in particular.
+pub(crate) type Reader = Option<Uuid>;
+
 /// What posts are sorted by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Enum)]
 #[graphql(name = "PostSortField")]
@@ -50,6 +88,8 @@ pub(crate) enum SortField {
     CreatedAt,
     /// When the post was last edited; one that never was counts as edited when it was created.
     EditedAt,
+    /// When the post was published.
+    PublishedAt,
 }
 
 /// An order of posts. Posts of the same time are ordered by their ids.
@@ -61,7 +101,7 @@ pub(crate) struct Sort {
 
 impl Default for Sort {
     fn default() -> Self {
-        Self { field: SortField::CreatedAt, direction: SortDirection::Desc }
+        Self { field: SortField::PublishedAt, direction: SortDirection::Desc }
     }
 }
 
@@ -69,6 +109,7 @@ impl Default for Sort {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Filter {
     pub(crate) author_id: Option<Uuid>,
+    pub(crate) visibility: Option<Visibility>,
     pub(crate) created_at: DateTimeRange,
 }
 

@@ -1,4 +1,4 @@
-//! The posts subgraph: short texts that users publish and everybody may read.
+//! The posts subgraph: short texts that users publish, for everybody or for whom they choose.
 //!
 //! `graphql` and `events` call `service`, which keeps the rules of `domain` in transactions over `store`. A change and
 //! its event are one transaction.
@@ -8,6 +8,7 @@ mod entity;
 mod error;
 mod events;
 mod graphql;
+mod people;
 mod service;
 mod store;
 

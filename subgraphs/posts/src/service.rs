@@ -1,11 +1,12 @@
 //! What can be done with posts, and who may do it: each change and its event in one transaction.
 //!
-//! Everybody may read every post: that is why reads ask for no viewer.
+//! Reads hand the store whoever reads: it finds what they may see, and nothing else.
 
 use crate::{
     Error, NAME,
-    domain::{Body, Filter, Sort},
+    domain::{Body, Filter, Reader, Sort, Visibility},
     entity::post::Model,
+    people,
     store::{self, AuthorPage, Expected},
 };
 use chrono::{DateTime, Utc};
@@ -38,24 +39,25 @@ impl Service {
     }
 }
 
-/// Those of the posts `ids` that exist, by their ids.
-pub(crate) async fn find_many(service: &Service, ids: &[Uuid]) -> Result<HashMap<Uuid, Model>, Error> {
-    Ok(store::find_many(&service.database, ids).await?)
+/// Those of the posts `ids` that `reader` may see, by their ids.
+pub(crate) async fn find_many(service: &Service, reader: Reader, ids: &[Uuid]) -> Result<HashMap<Uuid, Model>, Error> {
+    Ok(store::find_many(&service.database, reader, ids).await?)
 }
 
-/// A page of the posts that match `filter`.
+/// A page of the posts that match `filter`, as the viewer may see them.
 pub(crate) async fn list(
     service: &Service,
+    viewer: &Viewer,
     filter: &Filter,
     sort: Sort,
     page: &Page<Position>,
 ) -> Result<Slice<Model>, Error> {
-    Ok(store::list(&service.database, filter, sort, page).await?)
+    Ok(store::list(&service.database, viewer.user_id(), filter, sort, page).await?)
 }
 
-/// How many posts match `filter`.
-pub(crate) async fn count(service: &Service, filter: &Filter) -> Result<u64, Error> {
-    Ok(store::count(&service.database, filter).await?)
+/// How many posts match `filter`, as the viewer may see them.
+pub(crate) async fn count(service: &Service, viewer: &Viewer, filter: &Filter) -> Result<u64, Error> {
+    Ok(store::count(&service.database, viewer.user_id(), filter).await?)
 }
 
 /// Many authors' pages.
@@ -66,15 +68,20 @@ pub(crate) async fn list_of_authors(
     Ok(store::list_of_authors(&service.database, pages).await?)
 }
 
-/// How many posts each of `authors` has; those without are left out.
-pub(crate) async fn count_of_authors(service: &Service, authors: &[Uuid]) -> Result<HashMap<Uuid, u64>, Error> {
-    Ok(store::count_of_authors(&service.database, authors).await?)
+/// How many posts of each of `authors` are listed to `reader`; those without are left out.
+pub(crate) async fn count_of_authors(
+    service: &Service,
+    reader: Reader,
+    authors: &[Uuid],
+) -> Result<HashMap<Uuid, u64>, Error> {
+    Ok(store::count_of_authors(&service.database, reader, authors).await?)
 }
 
 /// A post to be made.
 #[derive(Debug, Serialize)]
 pub(crate) struct NewPost {
     pub(crate) body: String,
+    pub(crate) visibility: Visibility,
     #[serde(skip)]
     pub(crate) idempotency_key: Option<String>,
 }
@@ -92,7 +99,7 @@ pub(crate) async fn create(service: &Service, viewer: &Viewer, new: NewPost) -> 
             Claim::Reused => return Err(KeyError::Reused.into()),
         }
     }
-    let post = store::insert(&transaction, id, author.user_id, &body, now).await?;
+    let post = store::insert(&transaction, id, author.user_id, &body, new.visibility, now).await?;
     outbox::write(&transaction, now, PostCreated { post_id: id, author_id: author.user_id }).await?;
     transaction.commit().await?;
     service.outbox.wake();
@@ -158,8 +165,17 @@ async fn why_not(transaction: &DatabaseTransaction, author: &Identity, id: Uuid)
     })
 }
 
-/// Deletes all posts of an author whose account is gone, within the transaction of that event.
-pub(crate) async fn delete_of_author(
+/// Erases all of a user whose account is gone, within the transaction of that event.
+pub(crate) async fn erase(
+    transaction: &DatabaseTransaction,
+    user: Uuid,
+    now: DateTime<Utc>,
+) -> Result<(), hansa_kit::Error> {
+    people::erase(transaction, user, now).await?;
+    delete_of_author(transaction, user, now).await
+}
+
+async fn delete_of_author(
     transaction: &DatabaseTransaction,
     author_id: Uuid,
     now: DateTime<Utc>,

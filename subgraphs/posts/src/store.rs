@@ -1,8 +1,9 @@
-//! Every query of posts.
+//! Every query of posts. Whoever reads sees what [`visible_to`] lets them see.
 
 use crate::{
-    domain::{Body, Filter, Sort, SortField},
+    domain::{Body, Filter, Reader, Sort, SortField, Status, Visibility},
     entity::post::{ActiveModel, Column, Entity, Model},
+    people,
 };
 use chrono::{DateTime, Utc};
 use hansa_kit::{
@@ -14,7 +15,7 @@ use sea_orm::{
     ActiveValue::{NotSet, Set},
     ConnectionTrait, FromQueryResult, QuerySelect, QueryTrait,
     entity::prelude::*,
-    sea_query::{Alias, Asterisk, Expr, Query, SelectStatement, UnionType},
+    sea_query::{Alias, Asterisk, Condition, Expr, ExprTrait, Query, SelectStatement, UnionType},
 };
 use std::collections::HashMap;
 
@@ -24,6 +25,7 @@ const BATCH: u64 = 500;
 /// A page of one author's posts.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct AuthorPage {
+    pub(crate) reader: Reader,
     pub(crate) author_id: Uuid,
     pub(crate) sort: Sort,
     pub(crate) limit: u64,
@@ -35,6 +37,7 @@ impl Sort {
         match self.field {
             SortField::CreatedAt => Column::CreatedAt,
             SortField::EditedAt => Column::ChangedAt,
+            SortField::PublishedAt => Column::PublishedAt,
         }
     }
 
@@ -43,36 +46,71 @@ impl Sort {
         let time = match self.field {
             SortField::CreatedAt => post.created_at,
             SortField::EditedAt => post.changed_at,
+            SortField::PublishedAt => post.published_at.unwrap_or(post.created_at),
         };
         Position { time, id: post.id }
     }
 }
 
-/// The post `id`.
+/// Which posts `reader` may see: their own, whatever their status, and the published ones of others that the visibility
+/// opens to them. For any query with the table `post`.
+pub(crate) fn visible_to(reader: Reader) -> Condition {
+    let is_published = Column::Status.eq(Status::Published);
+    let Some(reader) = reader else {
+        return Condition::all().add(is_published).add(Column::Visibility.eq(Visibility::Public));
+    };
+    let open = Condition::all()
+        .add(is_published)
+        .add(people::no_block(reader, Column::AuthorId))
+        .add(is_audience(reader, Column::Visibility));
+    Condition::any().add(Column::AuthorId.eq(reader)).add(open)
+}
+
+/// That `reader` is among those for whom the visibility in this column is meant, beside the author of the post.
+fn is_audience(reader: Uuid, visibility: impl ColumnTrait) -> Condition {
+    let is_friend = || people::is_friend(reader, Column::AuthorId);
+    let follows = people::follows(reader, Column::AuthorId);
+    Condition::any()
+        .add(visibility.eq(Visibility::Public))
+        .add(visibility.eq(Visibility::Followers).and(follows.or(is_friend())))
+        .add(visibility.eq(Visibility::Friends).and(is_friend()))
+}
+
+/// Which posts are listed to `reader`: those that they may see and that have been published.
+pub(crate) fn listed_to(reader: Reader) -> Condition {
+    Condition::all().add(Column::PublishedAt.is_not_null()).add(visible_to(reader))
+}
+
+/// The post `id`, whoever may see it.
 pub(crate) async fn find(database: &impl ConnectionTrait, id: Uuid) -> Result<Option<Model>, Error> {
     Ok(Entity::find_by_id(id).one(database).await?)
 }
 
-/// Those of the posts `ids` that exist, by their ids.
-pub(crate) async fn find_many(database: &impl ConnectionTrait, ids: &[Uuid]) -> Result<HashMap<Uuid, Model>, Error> {
-    let posts = Entity::find().filter(Column::Id.is_in(ids.iter().copied())).all(database).await?;
-    Ok(posts.into_iter().map(|post| (post.id, post)).collect())
+/// Those of the posts `ids` that `reader` may see, by their ids.
+pub(crate) async fn find_many(
+    database: &impl ConnectionTrait,
+    reader: Reader,
+    ids: &[Uuid],
+) -> Result<HashMap<Uuid, Model>, Error> {
+    let posts = Entity::find().filter(Column::Id.is_in(ids.iter().copied())).filter(visible_to(reader));
+    Ok(posts.all(database).await?.into_iter().map(|post| (post.id, post)).collect())
 }
 
-/// A page of the posts that match `filter`.
+/// A page of the posts listed to `reader` that match `filter`.
 pub(crate) async fn list(
     database: &impl ConnectionTrait,
+    reader: Reader,
     filter: &Filter,
     sort: Sort,
     page: &Page<Position>,
 ) -> Result<Slice<Model>, Error> {
-    let posts = sorted(matching(filter), sort, page.after, page.limit).all(database).await?;
+    let posts = sorted(matching(reader, filter), sort, page.after, page.limit).all(database).await?;
     Ok(Slice::of(posts, page.limit))
 }
 
-/// How many posts match `filter`.
-pub(crate) async fn count(database: &impl ConnectionTrait, filter: &Filter) -> Result<u64, Error> {
-    Ok(matching(filter).count(database).await?)
+/// How many posts listed to `reader` match `filter`.
+pub(crate) async fn count(database: &impl ConnectionTrait, reader: Reader, filter: &Filter) -> Result<u64, Error> {
+    Ok(matching(reader, filter).count(database).await?)
 }
 
 /// Many authors' pages, by one statement: a union of their queries, each of which reads no more than its page from the
@@ -83,7 +121,7 @@ pub(crate) async fn list_of_authors(
 ) -> Result<HashMap<AuthorPage, Slice<Model>>, Error> {
     let branches = (0_i32..).zip(pages).map(|(branch, page)| {
         let filter = Filter { author_id: Some(page.author_id), ..Filter::default() };
-        let posts = sorted(matching(&filter), page.sort, page.after, page.limit).into_query();
+        let posts = sorted(matching(page.reader, &filter), page.sort, page.after, page.limit).into_query();
         // Wrapped, for members of a union may not have an order or limit of their own on SQLite.
         Query::select()
             .expr_as(Expr::val(branch), Alias::new("branch"))
@@ -113,9 +151,10 @@ fn union_all(members: impl Iterator<Item = SelectStatement>) -> Option<SelectSta
     members.reduce(|mut union, member| union.union(UnionType::All, member).to_owned())
 }
 
-/// How many posts each of `authors` has; those without are left out.
+/// How many posts of each of `authors` are listed to `reader`; those without are left out.
 pub(crate) async fn count_of_authors(
     database: &impl ConnectionTrait,
+    reader: Reader,
     authors: &[Uuid],
 ) -> Result<HashMap<Uuid, u64>, Error> {
     let counts: Vec<(Uuid, i64)> = Entity::find()
@@ -123,6 +162,7 @@ pub(crate) async fn count_of_authors(
         .column(Column::AuthorId)
         .column_as(Column::Id.count(), "posts")
         .filter(Column::AuthorId.is_in(authors.iter().copied()))
+        .filter(listed_to(reader))
         .group_by(Column::AuthorId)
         .into_tuple()
         .all(database)
@@ -130,9 +170,11 @@ pub(crate) async fn count_of_authors(
     Ok(counts.into_iter().map(|(author, posts)| (author, u64::try_from(posts).unwrap_or(0))).collect())
 }
 
-fn matching(filter: &Filter) -> Select<Entity> {
+fn matching(reader: Reader, filter: &Filter) -> Select<Entity> {
     let DateTimeRange { from, to } = filter.created_at;
     Entity::find()
+        .filter(listed_to(reader))
+        .apply_if(filter.visibility, |posts, visibility| posts.filter(Column::Visibility.eq(visibility)))
         .apply_if(filter.author_id, |posts, author| posts.filter(Column::AuthorId.eq(author)))
         .apply_if(from, |posts, from| posts.filter(Column::CreatedAt.gte(from)))
         .apply_if(to, |posts, to| posts.filter(Column::CreatedAt.lt(to)))
@@ -148,6 +190,7 @@ pub(crate) async fn insert(
     id: Uuid,
     author_id: Uuid,
     body: &Body,
+    visibility: Visibility,
     now: DateTime<Utc>,
 ) -> Result<Model, Error> {
     let post = ActiveModel {
@@ -157,6 +200,11 @@ pub(crate) async fn insert(
         created_at: Set(now),
         edited_at: Set(None),
         changed_at: NotSet,
+        status: Set(Status::Published),
+        visibility: Set(visibility),
+        published_at: Set(Some(now)),
+        publish_at: Set(None),
+        hidden_reason: Set(None),
     };
     Ok(Entity::insert(post).exec_with_returning(transaction).await?)
 }

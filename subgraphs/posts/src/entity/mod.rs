@@ -1,3 +1,7 @@
 //! The tables of posts.
 
+pub(crate) mod block;
+pub(crate) mod erased_user;
+pub(crate) mod follow;
+pub(crate) mod friend;
 pub(crate) mod post;

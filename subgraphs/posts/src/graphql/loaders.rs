@@ -1,6 +1,6 @@
-//! Reads for many objects at once. Results do not depend on who asks, so that requests may share a batch.
+//! Reads for many objects at once. A key says who reads, so that requests may share a batch.
 
-use crate::{Service, entity::post::Model, service, store::AuthorPage};
+use crate::{Service, domain::Reader, entity::post::Model, service, store::AuthorPage};
 use async_graphql::dataloader::Loader;
 use hansa_kit::{codes::Fault, paging::Slice};
 use std::collections::HashMap;
@@ -9,22 +9,34 @@ use uuid::Uuid;
 /// Reads posts by id, pages of many authors' posts, and their numbers.
 pub(super) struct Posts(pub(super) Service);
 
-/// Asks for the post of this id.
+/// Asks for the post of this id, if the reader may see it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct PostId(pub(crate) Uuid);
+pub(crate) struct PostId(pub(crate) Reader, pub(crate) Uuid);
 
-/// Asks for the number of this author's posts.
+/// Asks for the number of this author's posts that are listed to the reader.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct CountOf(pub(crate) Uuid);
+pub(crate) struct CountOf(pub(crate) Reader, pub(crate) Uuid);
+
+/// The ids that each reader asks for.
+fn by_reader(keys: impl Iterator<Item = (Reader, Uuid)>) -> HashMap<Reader, Vec<Uuid>> {
+    let mut of_readers: HashMap<Reader, Vec<Uuid>> = HashMap::new();
+    for (reader, id) in keys {
+        of_readers.entry(reader).or_default().push(id);
+    }
+    of_readers
+}
 
 impl Loader<PostId> for Posts {
     type Value = Model;
     type Error = Fault;
 
     async fn load(&self, keys: &[PostId]) -> Result<HashMap<PostId, Model>, Fault> {
-        let ids: Vec<_> = keys.iter().map(|key| key.0).collect();
-        let posts = service::find_many(&self.0, &ids).await?;
-        Ok(posts.into_iter().map(|(id, post)| (PostId(id), post)).collect())
+        let mut found = HashMap::with_capacity(keys.len());
+        for (reader, ids) in by_reader(keys.iter().map(|key| (key.0, key.1))) {
+            let posts = service::find_many(&self.0, reader, &ids).await?;
+            found.extend(posts.into_iter().map(|(id, post)| (PostId(reader, id), post)));
+        }
+        Ok(found)
     }
 }
 
@@ -42,8 +54,11 @@ impl Loader<CountOf> for Posts {
     type Error = Fault;
 
     async fn load(&self, keys: &[CountOf]) -> Result<HashMap<CountOf, u64>, Fault> {
-        let authors: Vec<_> = keys.iter().map(|key| key.0).collect();
-        let counts = service::count_of_authors(&self.0, &authors).await?;
-        Ok(counts.into_iter().map(|(author, posts)| (CountOf(author), posts)).collect())
+        let mut found = HashMap::with_capacity(keys.len());
+        for (reader, authors) in by_reader(keys.iter().map(|key| (key.0, key.1))) {
+            let counts = service::count_of_authors(&self.0, reader, &authors).await?;
+            found.extend(counts.into_iter().map(|(author, posts)| (CountOf(reader, author), posts)));
+        }
+        Ok(found)
     }
 }

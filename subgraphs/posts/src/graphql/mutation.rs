@@ -26,7 +26,7 @@ impl Mutation {
         context: &Context<'_>,
         #[graphql(desc = "The post.")] input: PostCreateInput,
     ) -> Result<Option<PostCreatePayload>> {
-        let new = NewPost { body: input.body, idempotency_key: input.idempotency_key };
+        let new = NewPost { body: input.body, visibility: input.visibility, idempotency_key: input.idempotency_key };
         let (post, user_errors) = payload(posts::create(service(context), Viewer::in_context(context), new).await)?;
         Ok(Some(PostCreatePayload { post: post.map(Post), user_errors }))
     }

@@ -12,7 +12,7 @@ use crate::{
 };
 use async_graphql::{Context, ID, Object, Result};
 use hansa_kit::{
-    ids,
+    Viewer, ids,
     paging::{Page, TotalCount},
 };
 
@@ -22,12 +22,12 @@ pub struct Posts;
 
 #[Object]
 impl Posts {
-    /// The post of this id; null when there is none.
+    /// The post of this id; null when there is none that the caller may see.
     async fn post(&self, context: &Context<'_>, #[graphql(desc = "The post's id.")] id: ID) -> Result<Option<Post>> {
         find(context, &id).await
     }
 
-    /// Everybody's posts, newest first unless sorted otherwise.
+    /// The published posts that the caller may see, newest first unless sorted otherwise.
     async fn posts(
         &self,
         context: &Context<'_>,
@@ -39,15 +39,16 @@ impl Posts {
         let page = Page::new(first, after)?;
         let filter = Filter::try_from(filter.unwrap_or_default())?;
         let sort = sort.map(Sort::from).unwrap_or_default();
-        let service = service(context);
-        let total = TotalCount::when_selected(context, posts::count(service, &filter)).await?;
-        let slice = posts::list(service, &filter, sort, &page).await?;
+        let (service, viewer) = (service(context), Viewer::in_context(context));
+        let total = TotalCount::when_selected(context, posts::count(service, viewer, &filter)).await?;
+        let slice = posts::list(service, viewer, &filter, sort, &page).await?;
         Ok(Some(post_connection(slice, sort, page.after.is_some(), total)))
     }
 }
 
-/// The post of a global id, together with others that are asked for at the same time.
+/// The post of a global id as the caller may see it, together with others that are asked for at the same time.
 pub(super) async fn find(context: &Context<'_>, id: &ID) -> Result<Option<Post>> {
     let Some(id) = ids::decode(POST_PREFIX, id) else { return Ok(None) };
-    Ok(loader(context).load_one(PostId(id)).await?.map(Post))
+    let reader = Viewer::in_context(context).user_id();
+    Ok(loader(context).load_one(PostId(reader, id)).await?.map(Post))
 }

@@ -2,13 +2,14 @@
 
 use super::{loader, loaders::CountOf};
 use crate::{
-    domain::{Filter, POST_PREFIX, Sort, SortField},
+    domain::{Filter, POST_PREFIX, Sort, SortField, Status, Visibility},
     entity::post::Model,
     store::AuthorPage,
 };
 use async_graphql::{Context, ID, InputObject, Interface, MaybeUndefined, Object, SimpleObject};
 use chrono::{DateTime, Utc};
 use hansa_kit::{
+    Viewer,
     codes::{Code, Denied, Fault, UserError},
     filter::{DateTimeRange, SortDirection, storable},
     ids,
@@ -50,7 +51,17 @@ impl Post {
         Markdown(self.0.body.clone())
     }
 
-    /// When it was published.
+    /// Who may read it once it is published. The author changes it as they like.
+    async fn visibility(&self) -> Visibility {
+        self.0.visibility
+    }
+
+    /// How far it has come; for everybody but its author `PUBLISHED`.
+    async fn status(&self) -> Status {
+        self.0.status
+    }
+
+    /// When it was written.
     async fn created_at(&self) -> DateTime<Utc> {
         self.0.created_at
     }
@@ -58,6 +69,11 @@ impl Post {
     /// When it was last edited; null when it never was.
     async fn edited_at(&self) -> Option<DateTime<Utc>> {
         self.0.edited_at
+    }
+
+    /// When it was published; null for drafts and scheduled posts.
+    async fn published_at(&self) -> Option<DateTime<Utc>> {
+        self.0.published_at
     }
 }
 
@@ -74,7 +90,7 @@ impl User {
         ids::encode(USER_PREFIX, self.id)
     }
 
-    /// The user's posts, newest first unless sorted otherwise.
+    /// The user's published posts that the caller may see, newest first unless sorted otherwise.
     async fn posts(
         &self,
         context: &Context<'_>,
@@ -84,13 +100,14 @@ impl User {
     ) -> async_graphql::Result<Option<PostConnection>> {
         let Page { limit, after } = Page::new(first, after)?;
         let sort = sort.map(Sort::from).unwrap_or_default();
-        let key = AuthorPage { author_id: self.id, sort, limit, after };
+        let reader = Viewer::in_context(context).user_id();
+        let key = AuthorPage { reader, author_id: self.id, sort, limit, after };
         let posts = async {
             let posts = loader(context).load_one(key).await?;
             Ok::<_, Fault>(posts.unwrap_or_else(|| Slice::of(Vec::new(), limit)))
         };
         let total = TotalCount::when_selected(context, async {
-            Ok::<_, Fault>(loader(context).load_one(CountOf(self.id)).await?.unwrap_or(0))
+            Ok::<_, Fault>(loader(context).load_one(CountOf(reader, self.id)).await?.unwrap_or(0))
         });
         let (posts, total) = futures::try_join!(posts, total)?;
         Ok(Some(post_connection(posts, sort, after.is_some(), total)))
@@ -114,7 +131,9 @@ pub(crate) fn post_connection(
 pub struct PostFilter {
     /// Posts of this user.
     pub(crate) author_id: Option<ID>,
-    /// Posts published within this time.
+    /// Posts of this visibility.
+    pub(crate) visibility: Option<Visibility>,
+    /// Posts written within this time.
     pub(crate) created_at: Option<DateTimeRange>,
 }
 
@@ -124,7 +143,7 @@ impl TryFrom<PostFilter> for Filter {
     fn try_from(filter: PostFilter) -> Result<Self, Denied> {
         let denied = || Denied::new(Code::BadUserInput, "`authorId` is not the id of a user");
         let author_id = filter.author_id.map(|id| ids::decode(USER_PREFIX, &id).ok_or_else(denied)).transpose()?;
-        Ok(Self { author_id, created_at: filter.created_at.unwrap_or_default() })
+        Ok(Self { author_id, visibility: filter.visibility, created_at: filter.created_at.unwrap_or_default() })
     }
 }
 
@@ -149,6 +168,9 @@ impl From<PostSort> for Sort {
 pub struct PostCreateInput {
     /// The text: 1 to 10 000 characters, white space around it not counted and not kept.
     pub(crate) body: String,
+    /// Who may read it.
+    #[graphql(default)]
+    pub(crate) visibility: Visibility,
     /// Sent again with the same key within 24 hours, the mutation publishes nothing new and answers with the same post.
     pub(crate) idempotency_key: Option<String>,
 }

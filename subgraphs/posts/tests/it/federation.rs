@@ -71,8 +71,8 @@ async fn the_posts_of_a_page_of_users_are_read_by_one_statement() {
 fn the_sdl_is_as_agreed() {
     let sdl = on_one_line(&hansa_posts::sdl());
     for part in [
-        "type Post implements Node @key(fields: \"id\") { id: ID! author: User body: Markdown! createdAt: DateTime! \
-         editedAt: DateTime }",
+        "type Post implements Node @key(fields: \"id\") { id: ID! author: User body: Markdown! visibility: \
+         PostVisibility! status: PostStatus! createdAt: DateTime! editedAt: DateTime publishedAt: DateTime }",
         "type User implements Node @key(fields: \"id\") { id: ID! posts( sort: PostSort, first: Int = 20, \
          after: String ): PostConnection }",
         "type PostConnection @shareable { pageInfo: PageInfo! edges: [PostEdge!]! nodes: [Post!]! totalCount: Int }",
