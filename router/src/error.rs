@@ -91,7 +91,7 @@ pub struct GraphQLError {
 }
 
 /// A position in a GraphQL document, both counted from 1.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Location {
     /// The line.
     pub line: usize,

@@ -35,6 +35,8 @@ pub struct Operation {
     pub max_fields: usize,
     /// The most directives in all, fragments counted at every use.
     pub max_directives: usize,
+    /// The most variables that `@skip` and `@include` go by: each outcome that is asked for has a plan of its own.
+    pub max_conditions: usize,
     /// The most that an operation may cost; see [`operation::cost`](crate::operation::cost).
     pub max_cost: u64,
     /// How long a list is taken to be when neither `@listSize` nor an argument says so.
@@ -52,6 +54,7 @@ impl Default for Operation {
             max_root_fields: 20,
             max_fields: 5_000,
             max_directives: 500,
+            max_conditions: 16,
             max_cost: 100_000,
             assumed_list_size: 10,
             introspection: true,

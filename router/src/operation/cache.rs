@@ -14,7 +14,8 @@ use std::num::NonZero;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{OnceCell, Semaphore};
 
-/// How much the texts of the cached documents may weigh together, each with what is made of it, in bytes (estimated).
+/// How much the texts of the cached documents may weigh together, each with all that can be made of it, in bytes
+/// (estimated).
 const CAPACITY: u64 = 128 << 20;
 
 /// What one document weighs besides its text, in bytes (estimated).
@@ -71,8 +72,9 @@ struct Entry {
 
 impl Default for Cache {
     fn default() -> Self {
-        let weight = |key: &Key, _: &Arc<Entry>| {
-            u32::try_from(key.text.len().saturating_mul(EXPANSION).saturating_add(OVERHEAD)).unwrap_or(u32::MAX)
+        let weight = |key: &Key, entry: &Arc<Entry>| {
+            let one = key.text.len().saturating_mul(EXPANSION).saturating_add(OVERHEAD);
+            u32::try_from(one.saturating_mul(entry.blueprint.plans(MAX_PLANS))).unwrap_or(u32::MAX)
         };
         let entries = moka::future::Cache::builder().max_capacity(CAPACITY).weigher(weight).build();
         let cores = std::thread::available_parallelism().map_or(1, NonZero::get);

@@ -1,6 +1,6 @@
 //! A document's text: parsed, measured against the limits, validated.
 
-use super::repeats;
+use super::merging;
 use crate::error::{Code, GraphQLError, Location};
 use crate::limits;
 use crate::supergraph::ApiSchema;
@@ -35,18 +35,20 @@ pub(super) fn validate(api: &ApiSchema, document: &query::Document) -> Result<()
     if !missing.is_empty() {
         return Err(missing);
     }
-    // Before the other rules: what has cycles has no size, and what repeats itself is slow to compare.
+    // Before the other rules: what has cycles has no size.
     let cycles: Vec<Box<dyn ValidationRule>> = vec![Box::new(NoFragmentsCycle::new())];
     let mut errors = validate_document(&api.document, document, &ValidationPlan::from(cycles));
     if errors.is_empty() {
-        repeats::check(document).map_err(|error| vec![error])?;
-        errors = validate_document(&api.document, document, &default_rules_validation_plan());
+        let mut plan = default_rules_validation_plan();
+        plan.rules.retain(|rule| rule.error_code() != "OverlappingFieldsCanBeMerged");
+        errors = validate_document(&api.document, document, &plan);
     }
     // Some rules report in the order of a hash map.
     let place = |error: &ValidationError| error.locations.first().map(|position| (position.line, position.column));
     errors.sort_by(|a, b| (place(a), &a.message).cmp(&(place(b), &b.message)));
     errors.truncate(100);
     if errors.is_empty() {
+        merging::check(api, document)?;
         let several: Vec<_> = operations(document).filter_map(|operation| several_roots(document, operation)).collect();
         return if several.is_empty() { Ok(()) } else { Err(several) };
     }
@@ -153,7 +155,7 @@ pub(super) fn located(mut error: GraphQLError, position: Pos) -> GraphQLError {
     error
 }
 
-fn location(position: Pos) -> Location {
+pub(super) fn location(position: Pos) -> Location {
     Location { line: position.line, column: position.column }
 }
 

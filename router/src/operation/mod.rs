@@ -10,8 +10,8 @@ pub(crate) mod document;
 mod expansion;
 mod introspection;
 mod measure;
+mod merging;
 mod overrides;
-mod repeats;
 mod required;
 mod resumption;
 mod variables;
@@ -156,6 +156,11 @@ impl Blueprint {
         let mut document = document::parse(text, limits).map_err(|error| vec![error])?;
         measure::check(&document, limits)?;
         document::validate(&supergraph.api, &document)?;
+        let conditions = conditions::variables(&document);
+        if conditions.len() > limits.max_conditions {
+            let message = format!("The document has more than {} variables for conditions.", limits.max_conditions);
+            return Err(vec![GraphQLError::new(Code::OperationTooComplex, message)]);
+        }
         let schema = &supergraph.planner.supergraph;
         alias::set_apart(&mut document, schema);
         let document = Arc::new(document);
@@ -170,7 +175,6 @@ impl Blueprint {
         cost.constant().map_or(Ok(()), |cost| cost::check(cost, limits)).map_err(|error| vec![error])?;
         let mut names = Names::default();
         let projection = Projection::compile(&mut names, &supergraph.planner, &document, operation);
-        let conditions = conditions::variables(&document);
         Ok(Self {
             kind: normalized.operation_kind.clone().unwrap_or(OperationKind::Query),
             name: operation_name(operation).map(str::to_owned),
@@ -185,6 +189,15 @@ impl Blueprint {
             document: (!conditions.is_empty()).then(|| document.clone()),
             conditions,
         })
+    }
+
+    /// How many plans it can have for those who draw the same, at most `most`.
+    fn plans(&self, most: usize) -> usize {
+        let choices = self.conditions.len() + self.needs.len();
+        u32::try_from(choices)
+            .ok()
+            .and_then(|choices| 1_usize.checked_shl(choices))
+            .map_or(most, |plans| plans.min(most))
     }
 
     /// What sets a request apart from others for the same operation.

@@ -9,6 +9,7 @@ mod execute;
 mod federation;
 mod http;
 mod in_flight;
+mod merging;
 mod multipart;
 mod nodes;
 mod operation;

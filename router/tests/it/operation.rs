@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 
 /// A supergraph of one subgraph that is never called.
-fn schema(sdl: &str) -> Arc<Supergraph> {
+pub fn schema(sdl: &str) -> Arc<Supergraph> {
     over(compose(&[SubgraphSdl { name: "s".into(), url: "http://s".into(), sdl: sdl.into() }]).unwrap())
 }
 
@@ -26,7 +26,7 @@ fn request(query: &str) -> GraphQLRequest {
     GraphQLRequest { query: Some(query.into()), ..GraphQLRequest::default() }
 }
 
-async fn prepare(supergraph: &Arc<Supergraph>, query: &str) -> Result<Arc<Operation>, Vec<GraphQLError>> {
+pub async fn prepare(supergraph: &Arc<Supergraph>, query: &str) -> Result<Arc<Operation>, Vec<GraphQLError>> {
     operation::prepare(supergraph, &Limits::default(), &request(query), None).await
 }
 
@@ -125,6 +125,7 @@ async fn limits_hold() {
         max_root_fields: 4,
         max_fields: 12,
         max_directives: 3,
+        max_conditions: 1,
         introspection: false,
         ..Limits::default()
     };
@@ -139,6 +140,7 @@ async fn limits_hold() {
             "{ a @skip(if: false) ...F @skip(if: false) ... @skip(if: false) { ...F } } fragment F on Query { a @skip(if: true) }",
             "more than 3 directives",
         ),
+        ("query($b: Boolean!, $c: Boolean!) { a @skip(if: $b) x: a @include(if: $c) }", "more than 1 variables for"),
         ("{ __schema { types { name } } }", "Introspection is switched off"),
         (&format!("{{ {} }}", "a ".repeat(60)), "more than 60 tokens"),
     ] {
