@@ -1,8 +1,8 @@
 //! What can go wrong in posts.
 
-use crate::domain::BodyError;
+use crate::{domain::BodyError, search::QueryError};
 use hansa_kit::{
-    codes::{Denied, Rejection, UserError, UserErrorCode},
+    codes::{Code, Denied, Rejection, UserError, UserErrorCode},
     idempotency::{self, KeyError},
 };
 
@@ -15,6 +15,9 @@ pub enum Error {
     /// The text is not one of a post.
     #[error(transparent)]
     Body(#[from] BodyError),
+    /// What is searched for cannot be.
+    #[error(transparent)]
+    Query(#[from] QueryError),
     /// There is no such post.
     #[error("there is no such post")]
     NotFound,
@@ -52,6 +55,7 @@ impl From<Error> for Rejection {
             Error::Stale => (UserErrorCode::Stale, &["input", "ifEditedAt"][..]),
             Error::KeySpent => (UserErrorCode::NotFound, idempotency::FIELD),
             Error::Key(error) => return Rejection::User(vec![error.into()]),
+            Error::Query(error) => return Denied::new(Code::BadUserInput, error.to_string()).into(),
             Error::Denied(denied) => return denied.into(),
             Error::Kit(fault) => return Rejection::Fault(Box::new(fault)),
         };

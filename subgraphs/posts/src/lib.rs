@@ -9,17 +9,20 @@ mod error;
 mod events;
 mod graphql;
 mod people;
+mod search;
 mod service;
 mod store;
 
 pub use error::Error;
 pub use graphql::{Schema, schema};
+pub use search::QueryError;
 pub use service::Service;
 
 use hansa_kit::{Deps, Role, consumer, database, idempotency, outbox, role::Task, serve};
 use sea_orm::DatabaseConnection;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
+use tokio_util::sync::CancellationToken;
 
 /// The subgraph's name.
 pub const NAME: &str = "posts";
@@ -28,6 +31,8 @@ pub const NAME: &str = "posts";
 pub const NODES: &[(&str, &str)] = &[(domain::POST_PREFIX, "Post")];
 
 const PRUNE_EVERY: Duration = Duration::from_secs(3600);
+/// Once is enough, unless a replica of an earlier version wrote meanwhile.
+const BACKFILL_EVERY: Duration = Duration::from_secs(3600);
 
 /// The configuration of posts.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
@@ -65,15 +70,19 @@ pub fn role(database: DatabaseConnection, deps: &Deps) -> Role {
         deps.shutdown.clone(),
     );
     let consume = consumer::run(source, deps.shutdown.clone(), events::handler(service.clone()));
+    let schema = schema(service.clone());
     let pruned = service.clone();
     let prune = move || prune(pruned.clone());
+    let shutdown = deps.shutdown.clone();
+    let backfill = move || backfill(service.clone(), shutdown.clone());
     Role {
         name: NAME,
         database,
-        routes: serve::routes(schema(service), deps.verifier.clone(), deps.shutdown.clone()),
+        routes: serve::routes(schema, deps.verifier.clone(), deps.shutdown.clone()),
         tasks: vec![
             Task::new("posts.outbox", relay),
             Task::new("posts.consumer", consume),
+            Task::every("posts.search", BACKFILL_EVERY, deps.shutdown.clone(), backfill),
             Task::every("posts.prune", PRUNE_EVERY, deps.shutdown.clone(), prune),
         ],
     }
@@ -83,6 +92,10 @@ async fn prune(service: Service) -> Result<(), hansa_kit::Error> {
     let now = service.clock.now();
     consumer::prune(&service.database, now).await?;
     idempotency::prune(&service.database, now).await
+}
+
+async fn backfill(service: Service, shutdown: CancellationToken) -> Result<(), hansa_kit::Error> {
+    shutdown.run_until_cancelled(search::backfill(&service)).await.unwrap_or(Ok(()))
 }
 
 /// The subgraph's federation SDL; needs no database.

@@ -6,7 +6,7 @@ use crate::{
     Error, NAME,
     domain::{Body, Filter, Reader, Sort, Visibility},
     entity::post::Model,
-    people,
+    people, search,
     store::{self, AuthorPage, Expected},
 };
 use chrono::{DateTime, Utc};
@@ -100,6 +100,7 @@ pub(crate) async fn create(service: &Service, viewer: &Viewer, new: NewPost) -> 
         }
     }
     let post = store::insert(&transaction, id, author.user_id, &body, new.visibility, now).await?;
+    search::index(&transaction, &post).await?;
     outbox::write(&transaction, now, PostCreated { post_id: id, author_id: author.user_id }).await?;
     transaction.commit().await?;
     service.outbox.wake();
@@ -135,6 +136,7 @@ pub(crate) async fn update(
     let Some(post) = store::update_body(&transaction, id, author.user_id, &body, expected, now).await? else {
         return Err(why_not(&transaction, author, id).await?);
     };
+    search::index(&transaction, &post).await?;
     outbox::write(&transaction, now, PostUpdated { post_id: id, author_id: author.user_id }).await?;
     transaction.commit().await?;
     service.outbox.wake();

@@ -171,13 +171,17 @@ pub(crate) async fn count_of_authors(
 }
 
 fn matching(reader: Reader, filter: &Filter) -> Select<Entity> {
+    Entity::find().filter(condition(reader, filter))
+}
+
+/// Which posts are listed to `reader` and match `filter`. For any query with the table `post`.
+pub(crate) fn condition(reader: Reader, filter: &Filter) -> Condition {
     let DateTimeRange { from, to } = filter.created_at;
-    Entity::find()
-        .filter(listed_to(reader))
-        .apply_if(filter.visibility, |posts, visibility| posts.filter(Column::Visibility.eq(visibility)))
-        .apply_if(filter.author_id, |posts, author| posts.filter(Column::AuthorId.eq(author)))
-        .apply_if(from, |posts, from| posts.filter(Column::CreatedAt.gte(from)))
-        .apply_if(to, |posts, to| posts.filter(Column::CreatedAt.lt(to)))
+    listed_to(reader)
+        .add_option(filter.visibility.map(|visibility| Column::Visibility.eq(visibility)))
+        .add_option(filter.author_id.map(|author| Column::AuthorId.eq(author)))
+        .add_option(from.map(|from| Column::CreatedAt.gte(from)))
+        .add_option(to.map(|to| Column::CreatedAt.lt(to)))
 }
 
 fn sorted(posts: Select<Entity>, sort: Sort, after: Option<Position>, limit: u64) -> Select<Entity> {

@@ -4,6 +4,7 @@ mod federation;
 mod loaders;
 mod mutation;
 mod query;
+mod search;
 mod types;
 
 use crate::Service;
@@ -13,7 +14,7 @@ use hansa_kit::serve::{MAX_COMPLEXITY, MAX_DEPTH};
 /// The root of queries.
 #[derive(Debug, Default, MergedObject)]
 #[graphql(name = "Query")]
-pub struct Query(query::Posts, federation::Entities);
+pub struct Query(query::Posts, search::Search, federation::Entities);
 
 /// The executable schema.
 pub type Schema = async_graphql::Schema<Query, mutation::Mutation, EmptySubscription>;

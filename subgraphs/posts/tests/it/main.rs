@@ -5,5 +5,6 @@
 mod events;
 mod federation;
 mod reading;
+mod search;
 mod world;
 mod writing;

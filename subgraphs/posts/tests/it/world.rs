@@ -5,7 +5,7 @@ use chrono::{DateTime, Duration, Utc};
 use hansa_kit::{Clock, Viewer, ids, testing, viewer::USER_PREFIX};
 use hansa_migrations::posts::Migrator;
 use hansa_posts::{Schema, Service, schema};
-use sea_orm::{DatabaseConnection, FromQueryResult, Statement};
+use sea_orm::{ConnectionTrait, DatabaseConnection, DbErr, FromQueryResult, QueryResult, Statement};
 use serde_json::{Value, json};
 use std::sync::{
     Arc,
@@ -81,11 +81,22 @@ impl World {
         (result, self.statements.load(Ordering::SeqCst) - before)
     }
 
+    /// The only row of a query.
+    pub async fn one(&self, query: &str) -> Result<QueryResult, DbErr> {
+        Ok(self.database.query_one_raw(self.statement(query)).await?.unwrap())
+    }
+
+    pub async fn run(&self, statement: &str) {
+        self.database.execute_unprepared(statement).await.unwrap();
+    }
+
+    fn statement(&self, query: &str) -> Statement {
+        Statement::from_string(self.database.get_database_backend(), query)
+    }
+
     /// The types of the events in the outbox.
     pub async fn outbox(&self) -> Vec<String> {
-        let rows = "SELECT payload FROM outbox ORDER BY seq";
-        let statement = Statement::from_string(self.database.get_database_backend(), rows);
-        Payload::find_by_statement(statement)
+        Payload::find_by_statement(self.statement("SELECT payload FROM outbox ORDER BY seq"))
             .all(&self.database)
             .await
             .unwrap()
