@@ -1,5 +1,6 @@
 //! The answers, straight from the data: no GraphQL in it.
 
+use crate::federation::catalogue::{self, Article, Opinion};
 use crate::federation::data::{self, PRODUCTS, Product, Review, USERS, User};
 use serde_json::{Value, json};
 
@@ -18,6 +19,34 @@ pub fn deep() -> Value {
     let products: Vec<Value> =
         PRODUCTS.iter().map(|product| with(bought(product), "reviews", reviews_with_authors(product))).collect();
     json!({ "data": { "users": users, "topProducts": products } })
+}
+
+/// The answer to `wide.graphql`.
+pub fn wide() -> Value {
+    let latest = |sku: &str| catalogue::article(sku).map(|article| json!({ "sku": sku, "title": article.title }));
+    let writer = |id: &str| {
+        let member = catalogue::member(id)?;
+        Some(json!({
+            "id": id,
+            "handle": member.handle,
+            "name": member.name,
+            "latest": latest(&member.latest),
+        }))
+    };
+    let opinion =
+        |opinion: Opinion| json!({ "id": opinion.id, "body": opinion.body, "writer": writer(&opinion.writer) });
+    let article = |article: Article| {
+        json!({
+            "sku": article.sku,
+            "title": article.title,
+            "price": article.price,
+            "weight": article.weight,
+            "inStock": data::in_stock(article.sku.trim_start_matches('A')),
+            "shippingEstimate": data::shipping_estimate(article.price, article.weight),
+            "opinions": catalogue::opinions(&article.sku).map(opinion).collect::<Vec<_>>(),
+        })
+    };
+    json!({ "data": { "catalogue": catalogue::articles().map(article).collect::<Vec<_>>() } })
 }
 
 /// The answer to `trivial.graphql`.

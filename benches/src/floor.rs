@@ -1,5 +1,6 @@
 //! The floor: hyper's server and hyper's client, and between them the fetches that our router makes, known beforehand. What
-//! a router costs above it is GraphQL, and whatever else it does for its callers.
+//! a router costs above it is GraphQL, and whatever else it does for its callers. Like our router it serves from a thread
+//! with a runtime and connections of its own for each core.
 
 use crate::record::{Exchange, Script};
 use anyhow::Context;
@@ -15,14 +16,21 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use std::convert::Infallible;
 use std::sync::Arc;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Handle;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 type Client = legacy::Client<HttpConnector, Full<Bytes>>;
 
 struct Floor {
-    queries: Vec<Query>,
+    queries: Arc<Vec<Query>>,
     client: Client,
+}
+
+/// A thread that serves.
+struct Worker {
+    runtime: Handle,
+    floor: Arc<Floor>,
 }
 
 struct Query {
@@ -34,16 +42,28 @@ struct Query {
 /// Serves the scripts' answers, after their fetches.
 ///
 /// # Errors
-/// When a script names no URL, or the listener fails.
+/// When a script names no URL, the listener fails, or a thread cannot be had.
 pub async fn serve(listener: TcpListener, scripts: Vec<Script>) -> anyhow::Result<()> {
-    let queries = scripts.into_iter().map(query).collect::<anyhow::Result<_>>()?;
-    let mut connector = HttpConnector::new();
-    connector.set_nodelay(true);
-    let client = legacy::Client::builder(TokioExecutor::new()).build(connector);
-    let floor = Arc::new(Floor { queries, client });
-    loop {
-        let (stream, _) = listener.accept().await?;
-        tokio::spawn(connection(stream, floor.clone()));
+    let queries = Arc::new(scripts.into_iter().map(query).collect::<anyhow::Result<_>>()?);
+    let cores = std::thread::available_parallelism()?.get();
+    let workers = (0..cores).map(|_| Worker::start(&queries)).collect::<anyhow::Result<Vec<_>>>()?;
+    for Worker { runtime, floor } in workers.iter().cycle() {
+        let stream = listener.accept().await?.0.into_std()?;
+        runtime.spawn(connection(stream, floor.clone()));
+    }
+    Ok(())
+}
+
+impl Worker {
+    /// Starts one, which ends with the process.
+    fn start(queries: &Arc<Vec<Query>>) -> anyhow::Result<Self> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let handle = runtime.handle().clone();
+        std::thread::Builder::new().spawn(move || runtime.block_on(std::future::pending::<()>()))?;
+        let mut connector = HttpConnector::new();
+        connector.set_nodelay(true);
+        let client = legacy::Client::builder(TokioExecutor::new()).build(connector);
+        Ok(Self { runtime: handle, floor: Arc::new(Floor { queries: queries.clone(), client }) })
     }
 }
 
@@ -54,8 +74,9 @@ fn query(script: Script) -> anyhow::Result<Query> {
     Ok(Query { request: script.request.into(), stages, answer: script.answer.into() })
 }
 
-async fn connection(stream: TcpStream, floor: Arc<Floor>) {
-    // Both fail only when the client is gone.
+async fn connection(stream: std::net::TcpStream, floor: Arc<Floor>) {
+    // These fail only when the client is gone.
+    let Ok(stream) = TcpStream::from_std(stream) else { return };
     drop(stream.set_nodelay(true));
     let service = service_fn(|request| answer(&floor, request));
     drop(http1::Builder::new().serve_connection(TokioIo::new(stream), service).await);

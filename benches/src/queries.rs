@@ -19,10 +19,11 @@ impl Query {
     }
 }
 
-/// The two: one over every subgraph with an answer of many kilobytes, one over a single subgraph with a hundred bytes.
-pub fn all() -> [Query; 2] {
+/// The three: two over every subgraph with answers of many kilobytes, one over a single subgraph with a hundred bytes.
+pub fn all() -> [Query; 3] {
     [
         Query { name: "deep", document: include_str!("../federation/deep.graphql"), expected: expected::deep() },
+        Query { name: "wide", document: include_str!("../federation/wide.graphql"), expected: expected::wide() },
         Query {
             name: "trivial",
             document: include_str!("../federation/trivial.graphql"),

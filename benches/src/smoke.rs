@@ -13,6 +13,7 @@ async fn our_router_and_the_floor_answer_as_expected() {
     };
     assert_eq!(shape("trivial"), [1]);
     assert_eq!(shape("deep").iter().sum::<usize>(), 7, "{:?}", shape("deep"));
+    assert_eq!(shape("wide").iter().sum::<usize>(), 5, "{:?}", shape("wide"));
 
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/graphql", listener.local_addr().unwrap());
@@ -23,6 +24,6 @@ async fn our_router_and_the_floor_answer_as_expected() {
         let answer = client.post(&url).body(query.body()).send().await.unwrap();
         assert_eq!(answer.json::<serde_json::Value>().await.unwrap(), query.expected);
     }
-    assert_eq!(subgraphs.fetches() - before, 8, "the floor makes the fetches of the router");
+    assert_eq!(subgraphs.fetches() - before, 13, "the floor makes the fetches of the router");
     floor.abort();
 }

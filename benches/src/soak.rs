@@ -28,7 +28,7 @@ pub struct Options {
     hansa: PathBuf,
 }
 
-/// Loads the gateway with both queries in turn and prints its memory, and how fast that grows once it has settled.
+/// Loads the gateway with all queries in turn and prints its memory, and how fast that grows once it has settled.
 ///
 /// # Errors
 /// When an answer is missing or wrong.

@@ -1,5 +1,6 @@
 //! The bench federation: accounts, products, reviews and inventory, each with a part of the same few types.
 
+pub mod catalogue;
 pub mod data;
 
 use async_graphql::{
@@ -74,12 +75,42 @@ mod accounts {
         }
     }
 
+    #[derive(SimpleObject)]
+    pub struct Member {
+        id: ID,
+        handle: String,
+        name: String,
+        latest: Article,
+    }
+
+    #[derive(SimpleObject)]
+    pub struct Article {
+        sku: String,
+    }
+
+    impl From<catalogue::Member> for Member {
+        fn from(member: catalogue::Member) -> Self {
+            let catalogue::Member { id, handle, name, latest } = member;
+            Self { id: id.into(), handle, name, latest: Article { sku: latest } }
+        }
+    }
+
     pub struct Query;
 
     #[Object]
     impl Query {
         async fn users(&self) -> Vec<User> {
             data::USERS.iter().map(User::from).collect()
+        }
+
+        #[graphql(entity)]
+        async fn find_member(&self, id: ID) -> Option<Member> {
+            catalogue::member(&id).map(Member::from)
+        }
+
+        #[graphql(entity)]
+        async fn find_article(&self, sku: String) -> Article {
+            Article { sku }
         }
 
         #[graphql(entity)]
@@ -106,10 +137,34 @@ mod products {
         }
     }
 
+    #[derive(SimpleObject)]
+    pub struct Article {
+        sku: String,
+        title: String,
+        price: Option<i32>,
+        weight: Option<i32>,
+    }
+
+    impl From<catalogue::Article> for Article {
+        fn from(article: catalogue::Article) -> Self {
+            let catalogue::Article { sku, title, price, weight } = article;
+            Self { sku, title, price: Some(price), weight: Some(weight) }
+        }
+    }
+
     pub struct Query;
 
     #[Object]
     impl Query {
+        async fn catalogue(&self) -> Vec<Article> {
+            catalogue::articles().map(Article::from).collect()
+        }
+
+        #[graphql(entity)]
+        async fn find_article(&self, sku: String) -> Option<Article> {
+            catalogue::article(&sku).map(Article::from)
+        }
+
         async fn top_products(&self, first: Option<usize>) -> Vec<Product> {
             data::PRODUCTS.iter().take(first.unwrap_or(usize::MAX)).map(Product::from).collect()
         }
@@ -169,10 +224,50 @@ mod reviews {
         }
     }
 
+    #[derive(SimpleObject)]
+    #[graphql(complex)]
+    pub struct Article {
+        sku: String,
+    }
+
+    #[derive(SimpleObject)]
+    pub struct Opinion {
+        id: ID,
+        body: String,
+        writer: Member,
+    }
+
+    #[derive(SimpleObject)]
+    pub struct Member {
+        id: ID,
+    }
+
+    #[ComplexObject]
+    impl Article {
+        async fn opinions(&self) -> Vec<Opinion> {
+            let opinion = |catalogue::Opinion { id, body, writer }| Opinion {
+                id: id.into(),
+                body,
+                writer: Member { id: writer.into() },
+            };
+            catalogue::opinions(&self.sku).map(opinion).collect()
+        }
+    }
+
     pub struct Query;
 
     #[Object]
     impl Query {
+        #[graphql(entity)]
+        async fn find_article(&self, sku: String) -> Article {
+            Article { sku }
+        }
+
+        #[graphql(entity)]
+        async fn find_member(&self, id: ID) -> Member {
+            Member { id }
+        }
+
         #[graphql(entity)]
         async fn find_user(&self, id: ID) -> User {
             User { id }
@@ -215,10 +310,37 @@ mod inventory {
         }
     }
 
+    #[derive(SimpleObject)]
+    #[graphql(complex)]
+    pub struct Article {
+        sku: String,
+        #[graphql(external)]
+        price: Option<i32>,
+        #[graphql(external)]
+        weight: Option<i32>,
+    }
+
+    #[ComplexObject]
+    impl Article {
+        async fn in_stock(&self) -> bool {
+            data::in_stock(self.sku.trim_start_matches('A'))
+        }
+
+        #[graphql(requires = "price weight")]
+        async fn shipping_estimate(&self) -> Option<i32> {
+            Some(data::shipping_estimate(self.price?, self.weight?))
+        }
+    }
+
     pub struct Query;
 
     #[Object]
     impl Query {
+        #[graphql(entity)]
+        async fn find_article(&self, #[graphql(key)] sku: String, price: Option<i32>, weight: Option<i32>) -> Article {
+            Article { sku, price, weight }
+        }
+
         #[graphql(entity)]
         async fn find_product(&self, #[graphql(key)] upc: String, price: Option<i32>, weight: Option<i32>) -> Product {
             Product { upc, price, weight }
