@@ -8,11 +8,14 @@ use hansa_router::{Config, Gateway, transport};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+const UPKEEP: Duration = Duration::from_secs(1);
 
 #[derive(Parser)]
 enum Command {
@@ -37,7 +40,14 @@ enum Command {
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let Command::Router { supergraph, listen, one_runtime, share_in_flight, share_requests, log } = Command::parse();
     tracing_subscriber::fmt().with_env_filter(log).with_target(false).init();
-    metrics_exporter_prometheus::PrometheusBuilder::new().install_recorder()?;
+    let metrics = metrics_exporter_prometheus::PrometheusBuilder::new().install_recorder()?;
+    // Until it is summed up, what is recorded takes memory.
+    tokio::spawn(async move {
+        loop {
+            tokio::time::sleep(UPKEEP).await;
+            metrics.run_upkeep();
+        }
+    });
     let shutdown = CancellationToken::new();
     let subgraphs = transport::Config { share_in_flight, ..transport::Config::default() };
     let requests = Requests { share_in_flight: share_requests };

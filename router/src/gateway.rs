@@ -14,7 +14,7 @@ use crate::request::{Caller, GraphQLRequest, RequestContext};
 use crate::sharing::{InFlight, Key};
 use crate::subscription::{Admission, Admitted, Feeds};
 use crate::supergraph::{self, Live, Source, Supergraph};
-use crate::telemetry::{metrics, slow, trace};
+use crate::telemetry::{Meters, metrics, slow, trace};
 use futures::stream::BoxStream;
 use hansa_token::{Claims, Verifier};
 use std::net::IpAddr;
@@ -37,6 +37,7 @@ pub struct Gateway {
     pub(crate) feeds: Arc<Feeds>,
     pub(crate) documents: Documents,
     pub(crate) rates: Rates,
+    pub(crate) meters: Meters,
     pub(crate) shutdown: CancellationToken,
     /// The queries that may be shared, if they may be.
     queries: Option<InFlight<Answer>>,
@@ -82,6 +83,7 @@ impl Gateway {
             feeds,
             documents,
             rates,
+            meters: Meters::new(),
             shutdown,
             queries,
         }))
@@ -203,12 +205,11 @@ impl Prepared {
             }
             None => self.execute(context).await,
         };
-        let outcome = match (answer.has_data, answer.has_errors) {
-            (true, false) => "ok",
-            (true, true) => "partial",
-            (false, _) => "failed",
-        };
-        metrics::operation(self.kind(), outcome, self.begun);
+        match (answer.has_data, answer.has_errors) {
+            (true, false) => self.operation.duration.record(self.begun.elapsed().as_secs_f64()),
+            (true, true) => metrics::operation(self.kind(), "partial", self.begun),
+            (false, _) => metrics::operation(self.kind(), "failed", self.begun),
+        }
         slow::note(self.slow, self.kind(), &self.operation, self.begun.elapsed(), &answer.fetches);
         answer
     }
@@ -272,10 +273,6 @@ impl Prepared {
 
     /// `query`, `mutation` or `subscription`.
     pub(crate) fn kind(&self) -> &'static str {
-        match self.operation.kind {
-            OperationKind::Query => "query",
-            OperationKind::Mutation => "mutation",
-            OperationKind::Subscription => "subscription",
-        }
+        operation::kind(&self.operation.kind)
     }
 }

@@ -19,7 +19,7 @@ pub struct Metrics {
 }
 
 /// How often what was recorded is summed up; until then each value takes memory, whether anybody reads them or not.
-const UPKEEP: Duration = Duration::from_secs(5);
+const UPKEEP: Duration = Duration::from_secs(1);
 
 /// The bounds of durations, in seconds, as the OpenTelemetry semantic conventions advise
 /// (<https://opentelemetry.io/docs/specs/semconv/http/http-metrics/>), and two below for what takes no time at all.

@@ -62,6 +62,13 @@ impl Accept {
     /// # Errors
     /// NOT_ACCEPTABLE when nothing the client reads can be produced.
     pub(crate) fn of(headers: &HeaderMap) -> Result<Self, GraphQLError> {
+        let mut lines = headers.get_all(header::ACCEPT).iter();
+        if let (Some(only), None) = (lines.next(), lines.next())
+            && only == "application/json"
+        {
+            // What most clients send need not be negotiated about.
+            return Ok(Self { format: Format::Json, streams: None });
+        }
         let values: Vec<&str> =
             headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok()).collect();
         if values.is_empty() {

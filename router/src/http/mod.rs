@@ -58,9 +58,12 @@ pub(crate) fn routes(gateway: &Arc<Gateway>) -> Router {
         .route("/health", get(health::live))
         .route("/ready", get(health::ready))
         .route_layer(CatchPanicLayer::custom(panicked))
-        .route_layer(axum::middleware::from_fn(async |request, next: Next| {
-            telemetry::observe(request, |request| next.run(request)).await
-        }));
+        .route_layer(axum::middleware::from_fn_with_state(
+            gateway.clone(),
+            async |State(gateway): State<Arc<Gateway>>, request, next: Next| {
+                telemetry::observe(&gateway.meters, request, |request| next.run(request)).await
+            },
+        ));
     let graphql = any(async |State(gateway): State<Arc<Gateway>>, request| respond(&gateway, request).await);
     probes.route(PATH, graphql).with_state(gateway.clone())
 }
@@ -68,7 +71,7 @@ pub(crate) fn routes(gateway: &Arc<Gateway>) -> Router {
 /// Answers a request to [`PATH`]. What is seldom needed is wrapped around it when it is: a router's layers would all be
 /// made anew, in boxes, for each request.
 pub(crate) async fn respond(gateway: &Arc<Gateway>, request: Request) -> Response {
-    telemetry::observe(request, |request| {
+    telemetry::observe(&gateway.meters, request, |request| {
         let answer = AssertUnwindSafe(shared_across_origins(gateway, request)).catch_unwind();
         answer.map(|answer| answer.unwrap_or_else(panicked))
     })

@@ -32,7 +32,7 @@ type Errors = Arc<[GraphQLError]>;
 
 /// The operations prepared over one supergraph.
 pub struct Cache {
-    entries: moka::future::Cache<Key, Arc<Entry>>,
+    entries: moka::future::Cache<Key, Arc<Entry>, ahash::RandomState>,
     /// The right to prepare: as many at a time as there are cores, so that floods of new documents wait for each other
     /// and what is prepared already is answered meanwhile.
     turns: Arc<Semaphore>,
@@ -76,7 +76,8 @@ impl Default for Cache {
             let one = key.text.len().saturating_mul(EXPANSION).saturating_add(OVERHEAD);
             u32::try_from(one.saturating_mul(entry.blueprint.plans(MAX_PLANS))).unwrap_or(u32::MAX)
         };
-        let entries = moka::future::Cache::builder().max_capacity(CAPACITY).weigher(weight).build();
+        let entries = moka::future::Cache::builder().max_capacity(CAPACITY).weigher(weight);
+        let entries = entries.build_with_hasher(ahash::RandomState::new());
         let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
         let hits = counter!(metrics::PLAN_CACHE_REQUESTS, "outcome" => "hit");
         let misses = counter!(metrics::PLAN_CACHE_REQUESTS, "outcome" => "miss");

@@ -30,6 +30,8 @@ use crate::execute::{Names, Plan, Projection};
 use crate::limits;
 use crate::request::GraphQLRequest;
 use crate::supergraph::Supergraph;
+use crate::telemetry::metrics;
+use ::metrics::Histogram;
 use authorization::{Lacks, Permitted};
 use document::{is_introspection, operation_name};
 use graphql_tools::static_graphql::query;
@@ -76,6 +78,8 @@ pub struct Operation {
     pub cost: Arc<Cost>,
     /// How a durable stream is gone on with; `None` of anything else.
     pub resumption: Option<Resumption>,
+    /// How long it takes, of those times when nothing goes wrong.
+    pub(crate) duration: Histogram,
     denied: Vec<Denied>,
     /// The document, if it asks for the schema.
     introspection: Option<Arc<query::Document>>,
@@ -96,6 +100,15 @@ impl Operation {
             Ok(operation) => introspection::answer(&supergraph.api, document, operation, variables),
             Err(_) => Vec::new(),
         }
+    }
+}
+
+/// What metrics and logs call a kind of operation: `query`, `mutation` or `subscription`.
+pub(crate) fn kind(kind: &OperationKind) -> &'static str {
+    match kind {
+        OperationKind::Query => "query",
+        OperationKind::Mutation => "mutation",
+        OperationKind::Subscription => "subscription",
     }
 }
 
@@ -274,6 +287,7 @@ impl Blueprint {
             variables: self.variables.clone(),
             cost: self.cost.clone(),
             resumption,
+            duration: metrics::operation_duration(kind(&self.kind), "ok"),
             denied,
             introspection: self.introspection.clone(),
         })

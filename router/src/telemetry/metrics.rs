@@ -1,7 +1,9 @@
 //! The router's metrics, through the `metrics` facade. Names follow the OpenTelemetry semantic conventions where those have
 //! one; an exporter turns dots into what it needs. Every label has few values: none is a client's to choose.
 
-use metrics::{SharedString, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+use metrics::{
+    Histogram, SharedString, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
+};
 use std::time::Instant;
 
 pub(crate) const REQUEST_DURATION: &str = "http.server.request.duration";
@@ -50,8 +52,13 @@ pub fn describe() {
 /// Records one operation, however it came in. `kind` is `query`, `mutation`, `subscription`, or `unknown` when it could not
 /// be prepared.
 pub(crate) fn operation(kind: &'static str, outcome: impl Into<SharedString>, begun: Instant) {
+    operation_duration(kind, outcome).record(begun.elapsed().as_secs_f64());
+}
+
+/// How long operations of this kind take that end like this.
+pub(crate) fn operation_duration(kind: &'static str, outcome: impl Into<SharedString>) -> Histogram {
     let labels = [("graphql.operation.type", SharedString::from(kind)), ("outcome", outcome.into())];
-    histogram!(OPERATION_DURATION, &labels).record(begun.elapsed().as_secs_f64());
+    histogram!(OPERATION_DURATION, &labels)
 }
 
 /// Records that a request or a socket was refused with a code of ours.

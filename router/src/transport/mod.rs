@@ -183,7 +183,7 @@ impl Subgraph {
         deadline: Instant,
     ) -> Result<Bytes, FetchError> {
         let started = Instant::now();
-        let deadline = self.bounded(deadline);
+        let deadline = deadline.min(started + Duration::from_millis(self.way.config.timeout_ms));
         let outcome = if idempotent && self.way.config.share_in_flight {
             self.share(body, headers, deadline).await
         } else {
@@ -226,11 +226,8 @@ impl Subgraph {
         headers: &HeaderMap,
         deadline: Instant,
     ) -> Result<BoxStream<'static, Result<Bytes, FetchError>>, FetchError> {
-        self.way.stream(body, headers, self.bounded(deadline)).await
-    }
-
-    fn bounded(&self, deadline: Instant) -> Instant {
-        deadline.min(Instant::now() + Duration::from_millis(self.way.config.timeout_ms))
+        let limit = Instant::now() + Duration::from_millis(self.way.config.timeout_ms);
+        self.way.stream(body, headers, deadline.min(limit)).await
     }
 }
 
