@@ -9,6 +9,9 @@ use std::collections::HashSet;
 use std::hash::BuildHasher;
 use std::ops::Range;
 
+/// There is room for at most so many representations before they are written.
+const MAX_GUESS: usize = 256;
+
 /// The representations of one `_entities` field, each once, and the objects that they stand for. A fetch of root fields
 /// for objects deep in the data asks for one thing, which stands for them all.
 #[derive(Debug, Default)]
@@ -29,9 +32,14 @@ impl Asked {
     pub(super) fn for_entities(entities: &Entities, data: &Data<'_>) -> Self {
         let mut asked = Self { moment: data.moment(), ..Self::default() };
         let hashes = DefaultHashBuilder::default();
-        let mut known: HashTable<(Range<usize>, usize)> = HashTable::new();
+        let objects = match entities.at.as_slice() {
+            [path] => path.objects(data),
+            paths => paths.iter().flat_map(|path| path.objects(data)).collect(),
+        };
+        let mut known: HashTable<(Range<usize>, usize)> = HashTable::with_capacity(objects.len().min(MAX_GUESS));
         let text = &mut asked.representations;
-        for object in entities.at.iter().flat_map(|path| path.objects(data)) {
+        asked.objects.reserve(objects.len());
+        for object in objects {
             let end = text.len();
             if end > 0 {
                 text.push(b',');
@@ -40,6 +48,10 @@ impl Asked {
             if !entities.representation.write(data, object, text) {
                 text.truncate(end);
                 continue;
+            }
+            if asked.entities == 0 {
+                // The others will be like it, if they are others.
+                text.reserve((text.len() + 1) * asked.objects.capacity().min(MAX_GUESS));
             }
             let hash = hashes.hash_one(&text[start..]);
             let entity = match known.find(hash, |(known, _)| text[known.clone()] == text[start..]) {

@@ -14,6 +14,7 @@
 use super::names::Name;
 use std::collections::HashSet;
 use std::ops::Range;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// A JSON value. Those of lists and objects are equal when they are the same list or object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -73,6 +74,18 @@ pub(super) struct Data<'a> {
     shares: bool,
 }
 
+/// How much room the data of a plan took the last time, and is given the next time.
+#[derive(Debug, Default)]
+pub(super) struct Room {
+    fields: AtomicUsize,
+    items: AtomicUsize,
+    objects: AtomicUsize,
+    parts: AtomicUsize,
+}
+
+/// The most that is given before it is needed, in each list of the arena.
+const MAX_ROOM: usize = 1 << 14;
+
 /// A moment in the life of some [`Data`].
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Moment(usize);
@@ -85,15 +98,7 @@ enum Place {
 
 impl Default for Data<'_> {
     fn default() -> Self {
-        let root = Object { fields: 0..0, part: None, shared: false };
-        Self {
-            fields: Vec::with_capacity(64),
-            items: Vec::new(),
-            objects: vec![root],
-            parts: Vec::new(),
-            copies: Vec::new(),
-            shares: false,
-        }
+        Self::new(&Room::default())
     }
 }
 
@@ -101,20 +106,54 @@ impl<'a> Data<'a> {
     /// The object that everything is below.
     pub(super) const ROOT: ObjectId = ObjectId(0);
 
+    /// No data yet, with room for as much as there was the last time.
+    pub(super) fn new(room: &Room) -> Self {
+        let size = |last: &AtomicUsize| last.load(Ordering::Relaxed);
+        let mut objects = Vec::with_capacity(size(&room.objects).max(1));
+        objects.push(Object { fields: 0..0, part: None, shared: false });
+        Self {
+            fields: Vec::with_capacity(size(&room.fields)),
+            items: Vec::with_capacity(size(&room.items)),
+            objects,
+            parts: Vec::with_capacity(size(&room.parts)),
+            copies: Vec::new(),
+            shares: false,
+        }
+    }
+
+    /// Notes how much room this took.
+    pub(super) fn note(&self, room: &Room) {
+        let sizes = [self.fields.len(), self.items.len(), self.objects.len(), self.parts.len()];
+        for (last, size) in [&room.fields, &room.items, &room.objects, &room.parts].into_iter().zip(sizes) {
+            let size = size.min(MAX_ROOM);
+            // What is written is taken from the caches of other cores.
+            if last.load(Ordering::Relaxed) != size {
+                last.store(size, Ordering::Relaxed);
+            }
+        }
+    }
+
     /// A field's value.
     pub(super) fn get(&self, object: ObjectId, name: Name) -> Option<Value<'a>> {
-        self.place(object, name).map(|place| self.fields[place.index()].value)
+        self.get_shared(object, name).map(|(value, _)| value)
     }
 
     /// A field's value, and whether other objects have the very same.
     pub(super) fn get_shared(&self, object: ObjectId, name: Name) -> Option<(Value<'a>, bool)> {
-        let own = self.own(object, name).map(|index| (self.fields[index].value, false));
-        own.or_else(|| {
-            self.parts(object).find_map(|part| {
-                let index = self.own(part, name)?;
-                Some((self.fields[index].value, self.objects[part.0].shared))
-            })
-        })
+        let Object { fields, part, .. } = &self.objects[object.0];
+        if let Some(field) = self.fields[fields.clone()].iter().find(|field| field.name == name) {
+            return Some((field.value, false));
+        }
+        let mut next = *part;
+        while let Some(part) = next {
+            let Part { object, older } = self.parts[part];
+            let Object { fields, shared, .. } = &self.objects[object.0];
+            if let Some(field) = self.fields[fields.clone()].iter().find(|field| field.name == name) {
+                return Some((field.value, *shared));
+            }
+            next = older;
+        }
+        None
     }
 
     /// The type that an object says it has.
@@ -143,18 +182,18 @@ impl<'a> Data<'a> {
     }
 
     /// Adds an object.
-    pub(super) fn add_object(&mut self, fields: impl Iterator<Item = Field<'a>>) -> ObjectId {
+    pub(super) fn add_object(&mut self, fields: &[Field<'a>]) -> ObjectId {
         let start = self.fields.len();
-        self.fields.extend(fields);
+        self.fields.extend_from_slice(fields);
         self.objects.push(Object { fields: start..self.fields.len(), part: None, shared: false });
         ObjectId(self.objects.len() - 1)
     }
 
     /// Adds a list.
-    pub(super) fn add_list(&mut self, items: impl Iterator<Item = Value<'a>>) -> List {
+    pub(super) fn add_list(&mut self, items: &[Value<'a>]) -> List {
         let start = self.items.len();
-        self.items.extend(items);
-        List { start, len: self.items.len() - start }
+        self.items.extend_from_slice(items);
+        List { start, len: items.len() }
     }
 
     /// Whether an object is in more than one place.
@@ -380,7 +419,7 @@ mod tests {
     use super::*;
 
     fn object<'a>(data: &mut Data<'a>, fields: &[(Name, Value<'a>)]) -> ObjectId {
-        data.add_object(fields.iter().map(|&(name, value)| Field { name, value }))
+        data.add_object(&fields.iter().map(|&(name, value)| Field { name, value }).collect::<Vec<_>>())
     }
 
     fn absorb(data: &mut Data<'_>, target: ObjectId, source: ObjectId) {
@@ -398,8 +437,8 @@ mod tests {
         let (one, two) = (Value::Scalar("1"), Value::Scalar("2"));
         let mut data = Data::default();
         let (first, second) = (object(&mut data, &[(p, one)]), object(&mut data, &[(q, one), (p, Value::Null)]));
-        let known = data.add_list([Value::Object(first), Value::Null].into_iter());
-        let other = data.add_list([Value::Object(second), two].into_iter());
+        let known = data.add_list(&[Value::Object(first), Value::Null]);
+        let other = data.add_list(&[Value::Object(second), two]);
         let source = object(&mut data, &[(a, Value::List(known)), (b, Value::Null)]);
         absorb(&mut data, Data::ROOT, source);
         let source = object(&mut data, &[(a, Value::List(other)), (b, two)]);
@@ -453,11 +492,11 @@ mod tests {
         let mut data = Data::default();
         let item = object(&mut data, &[(a, Value::Scalar("0"))]);
         data.share(item);
-        let known = data.add_list([Value::Object(item); 2].into_iter());
+        let known = data.add_list(&[Value::Object(item); 2]);
         let source = object(&mut data, &[(list, Value::List(known))]);
         absorb(&mut data, Data::ROOT, source);
         let others = ["1", "2"].map(|text| Value::Object(object(&mut data, &[(b, Value::Scalar(text))])));
-        let other = data.add_list(others.into_iter());
+        let other = data.add_list(&others);
         let source = object(&mut data, &[(list, Value::List(other))]);
         absorb(&mut data, Data::ROOT, source);
         let Some(Value::List(merged)) = data.get(Data::ROOT, list) else { panic!("a list") };
@@ -474,7 +513,7 @@ mod tests {
         let [list, inner, x] = names(["list", "inner", "x"]);
         let mut data = Data::default();
         let below = object(&mut data, &[(x, Value::Scalar("1"))]);
-        let items = data.add_list([Value::Object(below), Value::Null].into_iter());
+        let items = data.add_list(&[Value::Object(below), Value::Null]);
         let original = object(&mut data, &[(list, Value::List(items)), (inner, Value::Object(below))]);
         let copy = data.duplicate(original);
         let more = object(&mut data, &[(x, Value::Scalar("2"))]);

@@ -6,7 +6,7 @@ use super::failure::{Failures, unavailable};
 use super::plan::{Entities, Fetch, Node, Plan, Rename, Target, Variable};
 use super::projection::{Condition, Projection};
 use super::report::Report;
-use super::response::{self, Response};
+use super::response::{self, Response, Scratch};
 use super::write::write_plain;
 use crate::operation::Variables;
 use crate::request::RequestContext;
@@ -58,6 +58,7 @@ pub(super) struct Execution<'a> {
 pub(super) struct State<'a> {
     pub(super) data: Data<'a>,
     pub(super) failures: Failures,
+    scratch: Scratch<'a>,
 }
 
 impl<'a> Execution<'a> {
@@ -70,7 +71,8 @@ impl<'a> Execution<'a> {
         deadline: Instant,
         received: &'a Received,
     ) -> Self {
-        Self { supergraph, plan, projection, variables, context, deadline, received, state: Mutex::default() }
+        let state = Mutex::new(State { data: Data::new(&plan.room), ..State::default() });
+        Self { supergraph, plan, projection, variables, context, deadline, received, state }
     }
 
     /// Runs a node and everything below it.
@@ -99,7 +101,9 @@ impl<'a> Execution<'a> {
 
     /// What is known when everything has run.
     pub(super) fn finish(self) -> State<'a> {
-        self.state.into_inner().unwrap_or_else(PoisonError::into_inner)
+        let state = self.state.into_inner().unwrap_or_else(PoisonError::into_inner);
+        state.data.note(&self.plan.room);
+        state
     }
 
     async fn fetch(&self, fetch: &'a Fetch) {
@@ -152,7 +156,8 @@ impl<'a> Execution<'a> {
     fn accept(&self, fetch: &'a Fetch, bytes: Bytes, asked: Vec<Asked>) {
         let bytes = self.received.0[fetch.index].bytes.get_or_init(|| bytes);
         let mut state = self.state();
-        let outcome = match response::parse(bytes, &fetch.shape, &mut state.data) {
+        let State { data, scratch, .. } = &mut *state;
+        let outcome = match response::parse(bytes, &fetch.shape, data, scratch) {
             Ok(response) => self.merge(fetch, response, &asked, &mut state),
             Err(error) => Err(format!("not a GraphQL answer: {error}")),
         };
@@ -171,7 +176,7 @@ impl<'a> Execution<'a> {
         state: &mut State<'a>,
     ) -> Result<(), String> {
         let Response { data: answer, errors } = response;
-        let State { data, failures } = state;
+        let State { data, failures, .. } = state;
         if !errors.is_empty() {
             let names = &self.plan.names;
             let report = Report { fetch, asked, data, names, projection: self.projection, failures };
@@ -219,7 +224,7 @@ impl<'a> Execution<'a> {
     fn fail(&self, fetch: &Fetch, asked: &[Asked], error: &FetchError) {
         let error = unavailable(&fetch.service, error);
         let mut state = self.state();
-        let State { data, failures } = &mut *state;
+        let State { data, failures, .. } = &mut *state;
         let report = Report { fetch, asked, data, names: &self.plan.names, projection: self.projection, failures };
         report.failure(error);
     }

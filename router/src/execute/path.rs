@@ -7,6 +7,9 @@ use hive_router_query_planner::planner::plan_nodes::{FlattenNodePath, FlattenNod
 use hive_router_query_planner::state::supergraph_state::SupergraphState;
 use std::ops::ControlFlow;
 
+/// So many objects are found before more room is needed.
+const AT_ONCE: usize = 32;
+
 /// A path of a plan, such as `topProducts.@.reviews.@|[Review].author`. The lists on the way are not written down: a
 /// plan names one `@` for lists of any depth, so that every list is entered anyway.
 #[derive(Debug)]
@@ -66,13 +69,15 @@ impl Path {
 
     /// The objects that it leads to, each once, in the order of the data.
     pub(super) fn objects(&self, data: &Data<'_>) -> Vec<ObjectId> {
-        let mut objects = vec![Data::ROOT];
+        let mut objects = Vec::with_capacity(AT_ONCE);
+        let mut below = Below { data, objects: Vec::with_capacity(AT_ONCE), seen: Vec::new() };
+        objects.push(Data::ROOT);
         for segment in &self.0 {
             match segment {
                 Segment::Field(name, _) => {
-                    let mut below = Below::new(data);
+                    below.begin();
                     objects.iter().filter_map(|object| data.get(*object, *name)).for_each(|value| below.add(value));
-                    objects = below.objects;
+                    std::mem::swap(&mut objects, &mut below.objects);
                 }
                 Segment::Types(types) => objects.retain(|object| types.allow(data, *object)),
             }
@@ -98,10 +103,14 @@ struct Below<'d, 'a> {
     seen: Vec<bool>,
 }
 
-impl<'d, 'a> Below<'d, 'a> {
-    fn new(data: &'d Data<'a>) -> Self {
-        let seen = if data.shares() { vec![false; data.len()] } else { Vec::new() };
-        Self { data, objects: Vec::new(), seen }
+impl<'a> Below<'_, 'a> {
+    /// Forgets the objects.
+    fn begin(&mut self) {
+        self.objects.clear();
+        if self.data.shares() {
+            self.seen.clear();
+            self.seen.resize(self.data.len(), false);
+        }
     }
 
     fn add(&mut self, value: Value<'a>) {

@@ -1,6 +1,6 @@
 //! A plan prepared for execution: all that does not depend on a request is done once.
 
-use super::data::{Data, ObjectId, Value};
+use super::data::{Data, ObjectId, Room, Value};
 use super::fragments;
 use super::names::{Name, Names, TYPENAME};
 use super::path::Path;
@@ -34,6 +34,8 @@ pub struct Plan {
     pub(super) interfaces: HashSet<String>,
     /// The response keys of the operation and of its fetches.
     pub(super) names: Names,
+    /// How much room the response data takes.
+    pub(super) room: Room,
 }
 
 impl Plan {
@@ -184,7 +186,7 @@ impl Plan {
             subscription.iter_mut().for_each(Fetch::share);
         }
         let interfaces = schema.interface_object_types_in_subgraphs.keys().cloned().collect();
-        Plan { source, subscription, root, fetches, interfaces, names }
+        Plan { source, subscription, root, fetches, interfaces, names, room: Room::default() }
     }
 }
 

@@ -8,14 +8,19 @@ use hive_router_query_planner::ast::selection_item::SelectionItem;
 use hive_router_query_planner::ast::selection_set::SelectionSet;
 use hive_router_query_planner::planner::plan_nodes::{FetchNodePathSegment, FetchRewrite};
 use hive_router_query_planner::state::supergraph_state::{SupergraphState, TypeNode};
+use std::collections::HashSet;
 
 /// How to write representations.
 #[derive(Debug)]
 pub(super) struct Representation {
     items: Vec<Item>,
+    /// Whether some name may be needed by more than one fragment.
+    repeats: bool,
     /// Objects of these types are called by the interface that the subgraph takes for an object.
     called: Vec<(Types, String)>,
 }
+
+const TYPENAME_KEY: &[u8] = b"\"__typename\":";
 
 #[derive(Debug)]
 enum Item {
@@ -52,7 +57,8 @@ impl Representation {
             },
             FetchRewrite::KeyRenamer(_) => None,
         });
-        Self { items: items(requires, None, schema, names), called: called.collect() }
+        let items = items(requires, None, schema, names);
+        Self { repeats: repeats(&items, &mut HashSet::new()), items, called: called.collect() }
     }
 
     /// Appends the representation of an object. Writes nothing and gives false if the object cannot be resolved: its
@@ -63,7 +69,7 @@ impl Representation {
         let called = typename.and_then(|name| {
             self.called.iter().find_map(|(types, called)| types.contains(name).then_some(called.as_str()))
         });
-        let mut writer = Writer { data, out, fields: 0, known: 0 };
+        let mut writer = Writer { data, out, repeats: self.repeats, fields: 0, known: 0 };
         let written = writer.object(object, &self.items, called);
         let known = writer.known;
         if written.is_err() || known == 0 {
@@ -72,6 +78,15 @@ impl Representation {
         }
         true
     }
+}
+
+/// Whether an object of these items, or one below, has a key that is among its `keys` already.
+fn repeats<'i>(items: &'i [Item], keys: &mut HashSet<&'i [u8]>) -> bool {
+    items.iter().any(|item| match item {
+        Item::Typename => !keys.insert(TYPENAME_KEY),
+        Item::Field { key, items, .. } => !keys.insert(key) || repeats(items, &mut HashSet::new()),
+        Item::On(_, items) => repeats(items, keys),
+    })
 }
 
 /// `parent` is the type that the fields belong to.
@@ -108,6 +123,8 @@ fn items(selections: &SelectionSet, parent: Option<&str>, schema: &SupergraphSta
 struct Writer<'o, 'a> {
     data: &'o Data<'a>,
     out: &'o mut Vec<u8>,
+    /// As [`Representation::repeats`].
+    repeats: bool,
     /// Fields written of the object at hand.
     fields: usize,
     /// Values written that are not null, `__typename` apart.
@@ -124,7 +141,7 @@ impl Writer<'_, '_> {
         written
     }
 
-    /// A name may be needed by more than one fragment; it is written once.
+    /// A name that is needed by more than one fragment is written once.
     fn items<'i>(
         &mut self,
         object: ObjectId,
@@ -135,21 +152,18 @@ impl Writer<'_, '_> {
         for item in items {
             match item {
                 Item::Typename => {
-                    let key = b"\"__typename\":".as_slice();
                     let name = called.or_else(|| self.data.typename(object)).ok_or(Unknown)?;
-                    if !written.contains(&key) {
-                        written.push(key);
-                        self.key(key);
+                    if !self.is_written(TYPENAME_KEY, written) {
+                        self.key(TYPENAME_KEY);
                         write_plain(name, self.out);
                     }
                 }
-                Item::Field { key, .. } if written.contains(&key.as_slice()) => {}
+                Item::Field { key, .. } if self.is_written(key, written) => {}
                 Item::Field { name, key, nullable, items } => {
                     let value = self.data.get(object, *name).ok_or(Unknown)?;
                     if matches!(value, Value::Null) && !nullable {
                         return Err(Unknown);
                     }
-                    written.push(key);
                     self.key(key);
                     self.value(value, items)?;
                 }
@@ -161,6 +175,18 @@ impl Writer<'_, '_> {
             }
         }
         Ok(())
+    }
+
+    /// Whether a key is among those that are written; it is from now on.
+    fn is_written<'i>(&self, key: &'i [u8], written: &mut Vec<&'i [u8]>) -> bool {
+        if !self.repeats {
+            return false;
+        }
+        let is_written = written.contains(&key);
+        if !is_written {
+            written.push(key);
+        }
+        is_written
     }
 
     fn key(&mut self, key: &[u8]) {

@@ -4,10 +4,11 @@
 use super::data::{Data, Field, ObjectId, Value};
 use super::failure::Reported;
 use super::shape::{Form, Shape};
-use hashbrown::HashMap;
+use hashbrown::{DefaultHashBuilder, HashTable};
 use sonic_rs::Read;
 use sonic_rs::parser::Parser;
 use sonic_rs::reader::Reader as _;
+use std::hash::BuildHasher;
 
 /// How deep an answer may be nested.
 const MAX_DEPTH: usize = 255;
@@ -18,6 +19,10 @@ const BEGINNING: usize = 96;
 
 /// After so many objects it is decided whether it is worth it to look for equal ones.
 const TRIAL: usize = 64;
+
+/// About as much text as an object that is there once takes, in bytes, and for how many of them there is room at first.
+const OBJECT: usize = 256;
+const MAX_GUESS: usize = 512;
 
 /// A GraphQL answer (GraphQL spec, "Response Format").
 #[derive(Debug)]
@@ -31,7 +36,7 @@ pub(super) struct Response<'a> {
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Malformed {
     #[error(transparent)]
-    Utf8(#[from] std::str::Utf8Error),
+    Utf8(#[from] simdutf8::basic::Utf8Error),
     #[error(transparent)]
     Json(#[from] sonic_rs::Error),
     #[error("it ends too soon")]
@@ -44,46 +49,55 @@ pub(super) enum Malformed {
     Empty,
 }
 
-/// Reads an answer. Anything but an object with `data` or `errors` is refused; what was added of it to `data` is then
-/// not to be reached from anywhere.
-pub(super) fn parse<'a>(bytes: &'a [u8], shape: &Shape, data: &mut Data<'a>) -> Result<Response<'a>, Malformed> {
-    let text = std::str::from_utf8(bytes)?;
-    // Half a surrogate pair is JSON, too, and passes as it came.
-    let parser = Parser::new(Read::from(text)).utf8_lossy();
-    let mut reader = Reader {
-        text,
-        parser,
-        data,
-        fields: Vec::new(),
-        items: Vec::new(),
-        unescaped: Vec::new(),
-        known: HashMap::new(),
-        looked: 0,
-        found: 0,
-        depth: 0,
-    };
-    reader.response(shape)
-}
-
-/// The shape of an object (its address) and the beginning of its text.
-type Beginning<'a> = (usize, &'a [u8]);
-
-/// The whole text of an object, and the object.
-type Known<'a> = (&'a [u8], ObjectId);
-
-struct Reader<'a, 'd> {
-    text: &'a str,
-    /// Finds the tokens.
-    parser: Parser<Read<'a>>,
-    data: &'d mut Data<'a>,
+/// Room for what is half read; kept from one answer of a request to the next.
+#[derive(Debug, Default)]
+pub(super) struct Scratch<'a> {
     /// The fields of the objects that are not complete yet.
     fields: Vec<Field<'a>>,
     /// The items of the lists that are not complete yet.
     items: Vec<Value<'a>>,
     /// The last string that held escapes, without them.
     unescaped: Vec<u8>,
-    /// The last object of each beginning.
-    known: HashMap<Beginning<'a>, Known<'a>>,
+    /// The last object of each shape and beginning.
+    known: HashTable<Known<'a>>,
+    hashes: DefaultHashBuilder,
+}
+
+/// An object that was read.
+#[derive(Debug)]
+struct Known<'a> {
+    /// Of its shape and the beginning of its text.
+    hash: u64,
+    /// The address of its shape.
+    shape: usize,
+    text: &'a [u8],
+    object: ObjectId,
+}
+
+/// Reads an answer. Anything but an object with `data` or `errors` is refused; what was added of it to `data` is then
+/// not to be reached from anywhere.
+pub(super) fn parse<'a>(
+    bytes: &'a [u8],
+    shape: &Shape,
+    data: &mut Data<'a>,
+    scratch: &mut Scratch<'a>,
+) -> Result<Response<'a>, Malformed> {
+    let text = simdutf8::basic::from_utf8(bytes)?;
+    // Half a surrogate pair is JSON, too, and passes as it came.
+    let parser = Parser::new(Read::from(text)).utf8_lossy();
+    scratch.fields.clear();
+    scratch.items.clear();
+    scratch.known.clear();
+    scratch.known.reserve((bytes.len() / OBJECT).min(MAX_GUESS), |known| known.hash);
+    Reader { text, parser, data, scratch, looked: 0, found: 0, depth: 0 }.response(shape)
+}
+
+struct Reader<'a, 'd> {
+    text: &'a str,
+    /// Finds the tokens.
+    parser: Parser<Read<'a>>,
+    data: &'d mut Data<'a>,
+    scratch: &'d mut Scratch<'a>,
     /// How often a known object was looked for, and found.
     looked: usize,
     found: usize,
@@ -98,7 +112,7 @@ impl<'a> Reader<'a, '_> {
         let mut next = self.token()?;
         while next != b'}' {
             self.expect(next, b'"')?;
-            let key = self.parser.parse_str(&mut self.unescaped)?;
+            let key = self.parser.parse_str(&mut self.scratch.unescaped)?;
             let (is_data, is_errors) = (&*key == "data", &*key == "errors");
             let first = self.after_colon()?;
             if is_data {
@@ -147,30 +161,48 @@ impl<'a> Reader<'a, '_> {
         let rest = &self.text.as_bytes()[start..];
         let beginning = &rest[..rest.len().min(BEGINNING)];
         let beginning = memchr::memchr(b'}', beginning).map_or(beginning, |end| &beginning[..=end]);
-        let key = (std::ptr::from_ref(shape).addr(), beginning);
+        let shape_id = std::ptr::from_ref(shape).addr();
+        let hash = self.scratch.hashes.hash_one((shape_id, beginning));
+        let begins = |known: &Known<'a>| known.shape == shape_id && known.text.starts_with(beginning);
         self.looked += 1;
-        if let Some((text, object)) = self.known.get(&key)
-            && rest.starts_with(text)
+        if let Some(known) = self.scratch.known.find(hash, begins)
+            && rest.starts_with(known.text)
         {
             self.found += 1;
-            self.parser.read.eat(text.len() - 1);
-            self.data.share(*object);
-            return Ok(Value::Object(*object));
+            self.parser.read.eat(known.text.len() - 1);
+            self.data.share(known.object);
+            return Ok(Value::Object(known.object));
         }
         let object = self.new_object(shape)?;
-        self.known.insert(key, (&rest[..self.parser.offset() - start], object));
+        let known = Known { hash, shape: shape_id, text: &rest[..self.parser.offset() - start], object };
+        match self.scratch.known.find_mut(hash, begins) {
+            Some(last) => *last = known,
+            None => {
+                self.scratch.known.insert_unique(hash, known, |known| known.hash);
+            }
+        }
         Ok(Value::Object(object))
     }
 
     fn new_object(&mut self, shape: &Shape) -> Result<ObjectId, Malformed> {
         self.enter()?;
-        let (start, mut expected) = (self.fields.len(), 0);
-        let mut next = self.token()?;
-        while next != b'}' {
-            self.expect(next, b'"')?;
-            let key = self.parser.parse_str(&mut self.unescaped)?;
-            let field = shape.find(&key, &mut expected);
-            let first = self.after_colon()?;
+        let (start, mut next, mut is_first) = (self.scratch.fields.len(), 0, true);
+        loop {
+            // Most servers write the fields as they were asked for.
+            let expected = shape.at(next).filter(|field| self.rest().starts_with(&field.text));
+            let (field, first) = if let Some(field) = expected {
+                next += 1;
+                self.parser.read.eat(field.text.len());
+                (expected, self.token()?)
+            } else {
+                let first = self.token()?;
+                if first == b'}' && is_first {
+                    break;
+                }
+                self.expect(first, b'"')?;
+                let key = self.parser.parse_str(&mut self.scratch.unescaped)?;
+                (shape.find(&key, &mut next), self.after_colon()?)
+            };
             match field {
                 Some(field) => {
                     let value = match &field.form {
@@ -179,36 +211,44 @@ impl<'a> Reader<'a, '_> {
                         Form::Any if first == b'n' => self.scalar(first)?,
                         Form::Any => Value::Scalar(self.any(first)?),
                     };
-                    self.fields.push(Field { name: field.name, value });
+                    self.scratch.fields.push(Field { name: field.name, value });
                 }
                 None => {
                     self.any(first)?;
                 }
             }
-            next = self.next_or(b'}')?;
+            match self.token()? {
+                b',' => is_first = false,
+                b'}' => break,
+                _ => return Err(self.unexpected()),
+            }
         }
         self.depth -= 1;
-        Ok(self.data.add_object(self.fields.drain(start..)))
+        let object = self.data.add_object(&self.scratch.fields[start..]);
+        self.scratch.fields.truncate(start);
+        Ok(object)
     }
 
     fn list(&mut self, item: impl Fn(&mut Self, u8) -> Result<Value<'a>, Malformed>) -> Result<Value<'a>, Malformed> {
         self.enter()?;
-        let start = self.items.len();
+        let start = self.scratch.items.len();
         let mut next = self.token()?;
         while next != b']' {
             let value = item(self, next)?;
-            self.items.push(value);
+            self.scratch.items.push(value);
             next = self.next_or(b']')?;
         }
         self.depth -= 1;
-        Ok(Value::List(self.data.add_list(self.items.drain(start..))))
+        let list = self.data.add_list(&self.scratch.items[start..]);
+        self.scratch.items.truncate(start);
+        Ok(Value::List(list))
     }
 
     fn scalar(&mut self, first: u8) -> Result<Value<'a>, Malformed> {
         let start = self.parser.offset() - 1;
         match first {
             b'"' => {
-                self.parser.parse_str(&mut self.unescaped)?;
+                self.parser.parse_str(&mut self.scratch.unescaped)?;
             }
             b'-' | b'0'..=b'9' => {
                 self.parser.skip_number(first)?;
@@ -233,7 +273,7 @@ impl<'a> Reader<'a, '_> {
                 let mut next = self.token()?;
                 while next != b'}' {
                     self.expect(next, b'"')?;
-                    self.parser.parse_str(&mut self.unescaped)?;
+                    self.parser.parse_str(&mut self.scratch.unescaped)?;
                     let first = self.after_colon()?;
                     self.any(first)?;
                     next = self.next_or(b'}')?;
@@ -262,8 +302,25 @@ impl<'a> Reader<'a, '_> {
     }
 
     /// The first byte of the next token.
+    #[inline]
     fn token(&mut self) -> Result<u8, Malformed> {
+        match self.parser.read.peek() {
+            Some(byte) if byte > b' ' => {
+                self.parser.read.eat(1);
+                Ok(byte)
+            }
+            _ => self.token_after_space(),
+        }
+    }
+
+    #[inline(never)]
+    fn token_after_space(&mut self) -> Result<u8, Malformed> {
         self.parser.skip_space().ok_or(Malformed::Cut)
+    }
+
+    /// What has not been read yet.
+    fn rest(&self) -> &'a [u8] {
+        &self.text.as_bytes()[self.parser.offset()..]
     }
 
     /// The first byte of the value after a colon.
@@ -342,7 +399,7 @@ mod tests {
             (b"", false),
             (deep.as_bytes(), false),
         ] {
-            let read = parse(bytes, &shape, &mut Data::default());
+            let read = parse(bytes, &shape, &mut Data::default(), &mut Scratch::default());
             assert_eq!(read.is_ok(), good, "{:?} {read:?}", String::from_utf8_lossy(bytes));
         }
     }
@@ -354,7 +411,10 @@ mod tests {
         let mut data = Data::default();
         let json =
             r#"{"data":{"z":[{}],"y":[{"x":"a\u00e9\"","w":1},null],"x":1.00,"any":{"a" : 12345678901234567890123}}}"#;
-        let Value::Object(root) = parse(json.as_bytes(), &shape, &mut data).unwrap().data else { panic!("an object") };
+        let Value::Object(root) = parse(json.as_bytes(), &shape, &mut data, &mut Scratch::default()).unwrap().data
+        else {
+            panic!("an object")
+        };
         let [x, y, any] = ["x", "y", "any"].map(|key| names.get(key).unwrap());
         assert_eq!(data.get(root, x), Some(Value::Scalar("1.00")));
         assert_eq!(data.get(root, any), Some(Value::Scalar(r#"{"a" : 12345678901234567890123}"#)));

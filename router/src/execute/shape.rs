@@ -1,6 +1,7 @@
 //! What the answer to a fetch looks like, so that it is read with that in mind.
 
 use super::names::{Name, Names, TYPENAME};
+use super::write::write_plain;
 use hive_router_query_planner::ast::fragment::FragmentDefinition;
 use hive_router_query_planner::ast::selection_item::SelectionItem;
 use hive_router_query_planner::ast::selection_set::SelectionSet;
@@ -19,6 +20,8 @@ pub(super) struct Shape {
 #[derive(Debug)]
 pub(super) struct Expected {
     key: String,
+    /// The key as JSON with its colon, as most servers write it.
+    pub(super) text: Vec<u8>,
     pub(super) name: Name,
     pub(super) form: Form,
 }
@@ -85,7 +88,10 @@ impl Shape {
 
     fn expect(&mut self, key: &str, form: Form, names: &mut Names) -> &mut Expected {
         let index = self.fields.iter().position(|known| known.key == key).unwrap_or_else(|| {
-            self.fields.push(Expected { key: key.to_owned(), name: names.intern(key), form });
+            let mut text = Vec::new();
+            write_plain(key, &mut text);
+            text.push(b':');
+            self.fields.push(Expected { key: key.to_owned(), text, name: names.intern(key), form });
             self.fields.len() - 1
         });
         &mut self.fields[index]
@@ -117,6 +123,11 @@ impl Shape {
             Form::Object(shape) if field.key == key => Some(shape),
             _ => None,
         })
+    }
+
+    /// The field at this position.
+    pub(super) fn at(&self, position: usize) -> Option<&Expected> {
+        self.fields.get(position)
     }
 
     /// The field with this key. `next` is where it is expected: after the one that was found before.

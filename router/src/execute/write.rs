@@ -13,6 +13,9 @@ use serde_json::value::RawValue;
 use std::collections::HashSet;
 use std::ops::Range;
 
+/// Objects beyond so many get no room before it is needed.
+const MAX_SHARED: usize = 4096;
+
 pub(super) struct Writer<'w, 'a> {
     pub(super) out: Vec<u8>,
     pub(super) data: &'w Data<'a>,
@@ -50,8 +53,8 @@ impl<'w, 'a> Writer<'w, 'a> {
             interfaces,
             denied: Vec::new(),
             introspection: &[],
-            path: Vec::new(),
-            written: HashMap::new(),
+            path: Vec::with_capacity(32),
+            written: HashMap::with_capacity(if data.shares() { data.len().min(MAX_SHARED) / 4 } else { 0 }),
             explained: 0,
         }
     }
@@ -60,19 +63,27 @@ impl<'w, 'a> Writer<'w, 'a> {
     pub(super) fn object(&mut self, object: ObjectId, selections: &[&'w Selection], typename: Option<&str>) -> Written {
         let start = self.out.len();
         self.out.push(b'{');
+        let mut is_first = true;
         for (nth, selection) in selections.iter().enumerate() {
             for (index, field) in selection.fields.iter().enumerate() {
                 if !field.applies(typename, &self.holds) {
                     continue;
                 }
                 // Almost always a key is there once.
-                let written = if selections.len() == 1 && !field.repeated {
-                    self.field(object, field, &[&field.children], typename)
+                let together = if selections.len() == 1 && !field.repeated {
+                    None
                 } else {
                     match self.together(selections, nth, index, typename) {
-                        Some(children) => self.field(object, field, &children, typename),
                         None => continue,
+                        together => together,
                     }
+                };
+                // The comma before the first field is left out.
+                self.out.extend_from_slice(&field.prefix[usize::from(is_first)..]);
+                is_first = false;
+                let written = match &together {
+                    Some(children) => self.field(object, field, children, typename),
+                    None => self.field(object, field, &[&field.children], typename),
                 };
                 if written.is_err() {
                     self.cut(start);
@@ -110,9 +121,6 @@ impl<'w, 'a> Writer<'w, 'a> {
         children: &[&'w Selection],
         typename: Option<&str>,
     ) -> Written {
-        // The comma before the first field is left out.
-        let prefix = if self.out.last() == Some(&b'{') { &field.prefix[1..] } else { &field.prefix };
-        self.out.extend_from_slice(prefix);
         let Definition { wrapping, kind } = field.definition(typename);
         match kind {
             Kind::Typename => {
