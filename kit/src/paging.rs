@@ -9,8 +9,11 @@ use crate::{
     filter::SortDirection,
 };
 use async_graphql::{
-    Context, OutputType, SimpleObject,
-    connection::{Connection, CursorType, Edge, EmptyFields, OpaqueCursor},
+    Context, ObjectType, OutputType, SimpleObject,
+    connection::{
+        Connection, ConnectionNameType, CursorType, DefaultConnectionName, DefaultEdgeName, Edge, EdgeNameType,
+        EmptyFields, OpaqueCursor,
+    },
 };
 use chrono::{DateTime, Utc};
 use sea_orm::{
@@ -149,8 +152,10 @@ impl TotalCount {
     }
 }
 
-/// A connection over entries whose nodes are of type `N`, ordered by key `K`.
-pub type KeysetConnection<K, N> = Connection<OpaqueCursor<K>, N, TotalCount, EmptyFields>;
+/// A connection over entries whose nodes are of type `N`, ordered by key `K`. Edges may have fields of their own, `E`, and
+/// then the types need names of their own, for several lists may have nodes of one type.
+pub type KeysetConnection<K, N, E = EmptyFields, Name = DefaultConnectionName, EdgeName = DefaultEdgeName> =
+    Connection<OpaqueCursor<K>, N, TotalCount, E, Name, EdgeName>;
 
 /// Makes a connection of a page. `key` gives an entry's key, `node` its GraphQL object.
 pub fn connection<K, T, N>(
@@ -164,8 +169,28 @@ where
     K: Serialize + DeserializeOwned + Send + Sync,
     N: OutputType,
 {
+    connection_of_edges(slice, has_previous, total, |item| (key(&item), node(item), EmptyFields))
+}
+
+/// Makes a connection of a page. `edge` gives an entry's key, its GraphQL object, and the edge's own fields.
+pub fn connection_of_edges<K, T, N, E, Name, EdgeName>(
+    slice: Slice<T>,
+    has_previous: bool,
+    total: TotalCount,
+    edge: impl Fn(T) -> (K, N, E),
+) -> KeysetConnection<K, N, E, Name, EdgeName>
+where
+    K: Serialize + DeserializeOwned + Send + Sync,
+    N: OutputType,
+    E: ObjectType,
+    Name: ConnectionNameType,
+    EdgeName: EdgeNameType,
+{
     let mut connection = Connection::with_additional_fields(has_previous, slice.has_next, total);
-    connection.edges.extend(slice.items.into_iter().map(|item| Edge::new(OpaqueCursor(key(&item)), node(item))));
+    connection.edges.extend(slice.items.into_iter().map(|item| {
+        let (key, node, fields) = edge(item);
+        Edge::with_additional_fields(OpaqueCursor(key), node, fields)
+    }));
     connection
 }
 

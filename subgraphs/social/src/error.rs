@@ -20,6 +20,27 @@ pub enum Error {
     /// Nobody has this account, as far as is known here.
     #[error("there is no such person")]
     NoSuchPerson,
+    /// One of the two people blocks the other; which one is not told.
+    #[error("there is a block between you and this person")]
+    Blocked,
+    /// They are friends already.
+    #[error("you are friends already")]
+    AlreadyFriends,
+    /// They are no friends.
+    #[error("you are not friends")]
+    NotFriends,
+    /// A refusal is not long enough ago.
+    #[error("they have declined lately: ask again later")]
+    AskedTooSoon,
+    /// There is no such friendship, or it is not one of the caller's.
+    #[error("you have no such friendship")]
+    NoSuchFriendship,
+    /// The request is one that the other has to answer.
+    #[error("this is for the other to do")]
+    NotTheirs,
+    /// The request is not pending any more.
+    #[error("the request has been answered or cancelled")]
+    Settled,
     /// A quota is used up; says which.
     #[error("{0}")]
     LimitExceeded(&'static str),
@@ -37,9 +58,16 @@ impl From<sea_orm::DbErr> for Error {
 impl From<Error> for Rejection {
     fn from(error: Error) -> Self {
         const USER: &[&str] = &["userId"];
+        const ID: &[&str] = &["id"];
         let (code, field) = match error {
             Error::Oneself => (UserErrorCode::CannotTargetSelf, USER),
             Error::NoSuchPerson => (UserErrorCode::NotFound, USER),
+            Error::Blocked => (UserErrorCode::Blocked, USER),
+            Error::AlreadyFriends => (UserErrorCode::AlreadyFriends, USER),
+            Error::NotFriends | Error::AskedTooSoon => (UserErrorCode::InvalidState, USER),
+            Error::NoSuchFriendship => (UserErrorCode::NotFound, ID),
+            Error::NotTheirs => (UserErrorCode::Forbidden, ID),
+            Error::Settled => (UserErrorCode::InvalidState, ID),
             Error::LimitExceeded(_) => (UserErrorCode::LimitExceeded, &[][..]),
             Error::Key(error) => return Rejection::User(vec![error.into()]),
             Error::Denied(denied) => return denied.into(),

@@ -1,6 +1,6 @@
 //! What social consumes.
 
-use crate::{Service, person};
+use crate::{Service, block, follow, friendship, person};
 use futures::FutureExt;
 use hansa_kit::consumer::{self, AfterCommit, AnyEvent, Handler, HandlerError};
 use hansa_schema::{
@@ -30,7 +30,11 @@ async fn handle(
         }
         UserDeleted::TYPE => {
             let UserDeleted { user_id } = serde_json::from_value(event.data)?;
-            person::forget(transaction, user_id, service.clock.now()).await?;
+            let now = service.clock.now();
+            person::forget(transaction, user_id, now).await?;
+            friendship::service::erase(transaction, user_id, now).await?;
+            follow::service::erase(transaction, user_id, now).await?;
+            block::service::erase(transaction, user_id, now).await?;
             Ok(Some(Box::new(move || service.outbox.wake())))
         }
         _ => Ok(None),

@@ -4,16 +4,22 @@
 //! and its event are one transaction.
 
 mod block;
+mod circle;
 mod entity;
 mod error;
 mod events;
+mod follow;
 mod friendship;
 mod graphql;
+mod pages;
 mod pair;
 mod person;
+mod relationship;
 
 pub use block::Config as BlockConfig;
 pub use error::Error;
+pub use follow::Config as FollowConfig;
+pub use friendship::Config as FriendshipConfig;
 pub use graphql::{Schema, schema};
 
 use hansa_kit::{
@@ -32,7 +38,7 @@ use std::time::Duration;
 pub const NAME: &str = "social";
 
 /// The types that are found by their global ids: what the ids begin with, and the type.
-pub const NODES: &[(&str, &str)] = &[];
+pub const NODES: &[(&str, &str)] = &[(friendship::domain::FRIENDSHIP_PREFIX, "Friendship")];
 
 const PRUNE_EVERY: Duration = Duration::from_secs(3600);
 
@@ -42,6 +48,10 @@ const PRUNE_EVERY: Duration = Duration::from_secs(3600);
 pub struct Config {
     /// The service's own database.
     pub database: database::Config,
+    /// Friendships.
+    pub friendships: friendship::Config,
+    /// Follows.
+    pub follows: follow::Config,
     /// Blocks.
     pub blocks: block::Config,
 }

@@ -3,7 +3,7 @@
 pub(crate) mod service;
 pub(crate) mod store;
 
-pub(crate) use store::{among, between, is_visible};
+pub(crate) use store::{among, between, is_none_between, is_visible};
 
 use serde::{Deserialize, Serialize};
 

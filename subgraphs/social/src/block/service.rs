@@ -1,12 +1,14 @@
 //! What can be done with blocks, and who may do it: each change and its events in one transaction.
 
 use super::store;
-use crate::{Error, Service, pair};
+use crate::{Error, Service, follow, friendship, pair};
+use chrono::{DateTime, Utc};
 use hansa_kit::{Viewer, outbox};
 use hansa_schema::social::{BlockCreated, BlockDeleted};
+use sea_orm::DatabaseTransaction;
 use uuid::Uuid;
 
-/// Blocks somebody; nothing changes when the viewer does so already.
+/// Blocks somebody, and ends all that is between the two; nothing changes when the viewer does so already.
 pub(crate) async fn create(service: &Service, viewer: &Viewer, blocked: Option<Uuid>) -> Result<Uuid, Error> {
     let blocker = viewer.require()?.user_id;
     let blocked = blocked.ok_or(Error::NoSuchPerson)?;
@@ -18,6 +20,9 @@ pub(crate) async fn create(service: &Service, viewer: &Viewer, blocked: Option<U
         return Err(Error::LimitExceeded("you block as many people as you may"));
     }
     let now = service.clock.now();
+    friendship::service::sever(&transaction, blocker, blocked, now).await?;
+    follow::service::end(&transaction, blocker, blocked, now).await?;
+    follow::service::end(&transaction, blocked, blocker, now).await?;
     store::insert(&transaction, blocker, blocked, now).await?;
     outbox::write(&transaction, now, BlockCreated { blocker_id: blocker, blocked_id: blocked }).await?;
     transaction.commit().await?;
@@ -30,11 +35,39 @@ pub(crate) async fn delete(service: &Service, viewer: &Viewer, blocked: Option<U
     let blocker = viewer.require()?.user_id;
     let blocked = blocked.ok_or(Error::NoSuchPerson)?;
     let transaction = pair::begin(service, blocker, blocked).await?;
-    if store::delete(&transaction, blocker, blocked).await? {
-        let event = BlockDeleted { blocker_id: blocker, blocked_id: blocked };
-        outbox::write(&transaction, service.clock.now(), event).await?;
+    if end(&transaction, blocker, blocked, service.clock.now()).await? {
         transaction.commit().await?;
         service.outbox.wake();
     }
     Ok(blocked)
+}
+
+async fn end(
+    transaction: &DatabaseTransaction,
+    blocker: Uuid,
+    blocked: Uuid,
+    now: DateTime<Utc>,
+) -> Result<bool, hansa_kit::Error> {
+    let ended = store::delete(transaction, blocker, blocked).await?;
+    if ended {
+        outbox::write(transaction, now, BlockDeleted { blocker_id: blocker, blocked_id: blocked }).await?;
+    }
+    Ok(ended)
+}
+
+/// Ends all blocks by and of somebody whose account is gone, within the transaction of that event.
+pub(crate) async fn erase(
+    transaction: &DatabaseTransaction,
+    person: Uuid,
+    now: DateTime<Utc>,
+) -> Result<(), hansa_kit::Error> {
+    loop {
+        let blocks = store::some(transaction, person).await?;
+        if blocks.is_empty() {
+            return Ok(());
+        }
+        for block in blocks {
+            end(transaction, block.blocker_id, block.blocked_id, now).await?;
+        }
+    }
 }

@@ -1,4 +1,4 @@
-//! Every query of blocks.
+//! Every query of blocks but that which lists them, which is in [`crate::circle`].
 
 use crate::entity::block::{ActiveModel, Column, Entity, Model};
 use chrono::{DateTime, Utc};
@@ -7,11 +7,11 @@ use sea_orm::{
     ActiveValue::Set,
     ConnectionTrait, QuerySelect, QueryTrait,
     entity::prelude::*,
-    sea_query::{Condition, Expr, ExprTrait, IntoColumnRef, OnConflict, SimpleExpr},
+    sea_query::{Condition, Expr, ExprTrait, UnionType},
 };
 use std::collections::HashSet;
 
-/// Rows that one statement deletes, at most.
+/// Rows that one statement reads, at most.
 const BATCH: u64 = 500;
 
 /// Whether one of two people blocks the other.
@@ -26,19 +26,31 @@ pub(crate) async fn among(database: &impl ConnectionTrait, one: Uuid, others: &[
         .add(Column::BlockerId.eq(one).and(are_others(Column::BlockedId)))
         .add(Column::BlockedId.eq(one).and(are_others(Column::BlockerId)));
     let blocks = Entity::find().filter(either).all(database).await?;
-    Ok(blocks
-        .into_iter()
-        .map(|block| if block.blocker_id == one { block.blocked_id } else { block.blocker_id })
-        .collect())
+    let others = blocks.into_iter().map(|block| match block.blocker_id == one {
+        true => block.blocked_id,
+        false => block.blocker_id,
+    });
+    Ok(others.collect())
 }
 
-/// Whether there is no block between `viewer` and the person in `column`, as a condition of a query.
-pub(crate) fn is_visible(viewer: Uuid, column: impl IntoColumnRef) -> SimpleExpr {
-    let select =
-        |owner: Column, other: Column| Entity::find().select_only().column(other).filter(owner.eq(viewer)).into_query();
-    let mut hidden = select(Column::BlockerId, Column::BlockedId);
-    hidden.union(sea_orm::sea_query::UnionType::All, select(Column::BlockedId, Column::BlockerId));
-    Expr::col(column).not_in_subquery(hidden)
+/// The condition that there is no block between `viewer` and `person`. The viewer's blocks are read once for the
+/// whole query.
+pub(crate) fn is_visible(viewer: Uuid, person: Expr) -> Expr {
+    let others =
+        |own: Column, other: Column| Entity::find().select_only().column(other).filter(own.eq(viewer)).into_query();
+    let mut hidden = others(Column::BlockerId, Column::BlockedId);
+    hidden.union(UnionType::All, others(Column::BlockedId, Column::BlockerId));
+    person.not_in_subquery(hidden)
+}
+
+/// The condition that there is no block between two people. Each row looks for its own.
+pub(crate) fn is_none_between(one: &Expr, other: &Expr) -> Expr {
+    let blocks = |blocker: &Expr, blocked: &Expr| {
+        let is_it =
+            Column::BlockerId.into_expr().eq(blocker.clone()).and(Column::BlockedId.into_expr().eq(blocked.clone()));
+        Expr::exists(Entity::find().filter(is_it).into_query()).not()
+    };
+    blocks(one, other).and(blocks(other, one))
 }
 
 /// How many people somebody blocks.
@@ -51,16 +63,16 @@ pub(crate) async fn exists(database: &impl ConnectionTrait, blocker: Uuid, block
     Ok(Entity::find_by_id((blocker, blocked)).one(database).await?.is_some())
 }
 
-/// Adds a block; false when it is there already.
+/// Adds a block, which is not there yet.
 pub(crate) async fn insert(
     transaction: &impl ConnectionTrait,
     blocker: Uuid,
     blocked: Uuid,
     now: DateTime<Utc>,
-) -> Result<bool, Error> {
+) -> Result<(), Error> {
     let row = ActiveModel { blocker_id: Set(blocker), blocked_id: Set(blocked), created_at: Set(now) };
-    let known = OnConflict::columns([Column::BlockerId, Column::BlockedId]).do_nothing().to_owned();
-    Ok(Entity::insert(row).on_conflict(known).exec_without_returning(transaction).await? > 0)
+    Entity::insert(row).exec_without_returning(transaction).await?;
+    Ok(())
 }
 
 /// Deletes a block; false when there is none.
@@ -68,12 +80,8 @@ pub(crate) async fn delete(transaction: &impl ConnectionTrait, blocker: Uuid, bl
     Ok(Entity::delete_by_id((blocker, blocked)).exec(transaction).await?.rows_affected > 0)
 }
 
-/// Deletes some of the blocks by or of somebody and returns them; none when none is left.
-pub(crate) async fn delete_some(transaction: &impl ConnectionTrait, person: Uuid) -> Result<Vec<Model>, Error> {
+/// Some of the blocks by or of somebody.
+pub(crate) async fn some(database: &impl ConnectionTrait, person: Uuid) -> Result<Vec<Model>, Error> {
     let theirs = Condition::any().add(Column::BlockerId.eq(person)).add(Column::BlockedId.eq(person));
-    let blocks = Entity::find().filter(theirs).limit(BATCH).all(transaction).await?;
-    for block in &blocks {
-        delete(transaction, block.blocker_id, block.blocked_id).await?;
-    }
-    Ok(blocks)
+    Ok(Entity::find().filter(theirs).limit(BATCH).all(database).await?)
 }

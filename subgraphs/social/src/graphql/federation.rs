@@ -1,7 +1,11 @@
 //! Entity resolvers: how other subgraphs' objects lead here.
 
-use super::{user::User, viewer::ViewerFields};
-use async_graphql::{Context, ID, Object};
+use super::{
+    friendship::{self, Friendship},
+    user::User,
+    viewer::ViewerFields,
+};
+use async_graphql::{Context, ID, Object, Result};
 use hansa_kit::{Viewer, ids, viewer::USER_PREFIX};
 
 /// The entities that social resolves.
@@ -10,6 +14,12 @@ pub struct Entities;
 
 #[Object]
 impl Entities {
+    /// Only for its two people.
+    #[graphql(entity)]
+    async fn find_friendship_by_id(&self, context: &Context<'_>, id: ID) -> Result<Option<Friendship>> {
+        friendship::find(context, &id).await
+    }
+
     /// Whether there is such a user, users knows; here any may have friends.
     #[graphql(entity)]
     async fn find_user_by_id(&self, id: ID) -> Option<User> {

@@ -1,17 +1,23 @@
 //! The GraphQL schema of social.
 
 mod block;
+mod circle;
 mod federation;
+mod follow;
+mod friendship;
+mod loaders;
 mod user;
 mod viewer;
 
 use crate::Service;
-use async_graphql::{Context, EmptySubscription, MergedObject};
+use async_graphql::{Context, EmptySubscription, ID, Interface, MergedObject, dataloader::DataLoader};
+use futures::future::BoxFuture;
 use hansa_kit::{
     ids,
     serve::{MAX_COMPLEXITY, MAX_DEPTH},
     viewer::USER_PREFIX,
 };
+use std::time::Duration;
 use uuid::Uuid;
 
 /// The root of queries.
@@ -22,22 +28,56 @@ pub struct Query(federation::Entities);
 /// The root of mutations.
 #[derive(Debug, Default, MergedObject)]
 #[graphql(name = "Mutation")]
-pub struct Mutation(block::Mutations);
+pub struct Mutation(friendship::Mutations, follow::Mutations, block::Mutations);
+
+/// What has a global id.
+#[derive(Interface)]
+#[graphql(field(name = "id", ty = "ID", desc = "The global id."))]
+pub enum Node {
+    /// A friendship.
+    Friendship(friendship::Friendship),
+    /// A user.
+    User(user::User),
+}
 
 /// The executable schema.
 pub type Schema = async_graphql::Schema<Query, Mutation, EmptySubscription>;
 
+/// Most keys that one loader reads by one statement; SQLite takes a union of no more than 500 members, and a key has up to
+/// four.
+const LOADER_BATCH: usize = 120;
+/// How long a loader waits for more keys.
+const LOADER_WINDOW: Duration = Duration::from_millis(1);
+
 /// The schema over `service`. A request carries the [`Viewer`](hansa_kit::Viewer) in its data; without it the caller is anonymous.
 pub fn schema(service: Service) -> Schema {
     Schema::build(Query::default(), Mutation::default(), EmptySubscription)
+        .register_output_type::<Node>()
         .enable_federation()
         .limit_depth(MAX_DEPTH)
         .limit_complexity(MAX_COMPLEXITY)
+        .data(batching(loaders::People(service.clone())))
         .data(service)
         .finish()
 }
 
+/// A loader that waits a moment for more keys, by the runtime's timer: unlike that of a thread apart it does not cut a batch
+/// while the operation that fills it is at work.
+fn batching<T>(loader: T) -> DataLoader<T> {
+    let spawn = |load: BoxFuture<'static, ()>| {
+        tokio::spawn(async {
+            tokio::time::sleep(LOADER_WINDOW).await;
+            load.await;
+        })
+    };
+    DataLoader::new(loader, spawn).delay(Duration::ZERO).max_batch_size(LOADER_BATCH)
+}
+
 fn service<'a>(context: &Context<'a>) -> &'a Service {
+    context.data_unchecked()
+}
+
+fn people<'a>(context: &Context<'a>) -> &'a DataLoader<loaders::People> {
     context.data_unchecked()
 }
 

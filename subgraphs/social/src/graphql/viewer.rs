@@ -1,7 +1,20 @@
 //! What social keeps for the signed-in user alone.
 
-use async_graphql::{ID, Object};
-use hansa_kit::{ids, viewer::USER_PREFIX};
+use super::{
+    circle::{self, BlockConnection},
+    friendship::{Friendship, FriendshipConnection, FriendshipFilter},
+    service,
+};
+use crate::{
+    entity::friendship::Model,
+    friendship::{domain::Filter, service as friendships},
+};
+use async_graphql::{Context, ID, Object, Result};
+use hansa_kit::{
+    Viewer, ids,
+    paging::{Page, Position, TotalCount, connection},
+    viewer::USER_PREFIX,
+};
 use uuid::Uuid;
 
 /// The caller's private data. Its fields are those of the viewer of the request, who is the one of this id.
@@ -15,5 +28,33 @@ impl ViewerFields {
     /// The caller's user id.
     async fn id(&self) -> ID {
         ids::encode(USER_PREFIX, self.id)
+    }
+
+    /// The caller's friendships and requests, those asked for last first.
+    async fn friendships(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "Which friendships.")] filter: Option<FriendshipFilter>,
+        #[graphql(desc = "How many at most, up to 100.", default = 20)] first: Option<i32>,
+        #[graphql(desc = "Only those behind this cursor.")] after: Option<String>,
+    ) -> Result<Option<FriendshipConnection>> {
+        let page = Page::new(first, after)?;
+        let filter = Filter::from(filter.unwrap_or_default());
+        let (service, viewer) = (service(context), Viewer::in_context(context));
+        let total = TotalCount::when_selected(context, friendships::count(service, viewer, filter)).await?;
+        let slice = friendships::list(service, viewer, filter, &page).await?;
+        let position = |one: &Model| Position { time: one.created_at, id: one.id };
+        Ok(Some(connection(slice, page.after.is_some(), total, position, Friendship)))
+    }
+
+    /// Whom the caller blocks, the newest first.
+    async fn blocked_users(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "How many at most, up to 100.", default = 20)] first: Option<i32>,
+        #[graphql(desc = "Only those behind this cursor.")] after: Option<String>,
+    ) -> Result<Option<BlockConnection>> {
+        let viewer = Viewer::in_context(context).require()?;
+        Ok(Some(circle::blocks(context, viewer.user_id, (first, after)).await?))
     }
 }
