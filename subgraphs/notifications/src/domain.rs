@@ -16,6 +16,45 @@ pub(crate) const NOTIFICATION_PREFIX: &str = "notification";
 pub enum Kind {
     /// The account has been made.
     Welcome,
+    /// Somebody asks for one's friendship.
+    FriendshipRequested,
+    /// Somebody whom one asked is a friend now.
+    FriendshipAccepted,
+    /// Somebody follows one.
+    Followed,
+}
+
+/// What a notification leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Subject {
+    User(Uuid),
+    Friendship(Uuid),
+}
+
+/// Of which type a [`Subject`] is, as it is stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, EnumIter, DeriveActiveEnum)]
+#[sea_orm(rs_type = "String", db_type = "String(StringLen::None)", rename_all = "snake_case")]
+pub(crate) enum SubjectType {
+    User,
+    Friendship,
+}
+
+impl Subject {
+    /// The subject of this type and id.
+    pub(crate) fn of(subject_type: SubjectType, id: Uuid) -> Self {
+        match subject_type {
+            SubjectType::User => Self::User(id),
+            SubjectType::Friendship => Self::Friendship(id),
+        }
+    }
+
+    /// Its type and its id.
+    pub(crate) fn parts(self) -> (SubjectType, Uuid) {
+        match self {
+            Self::User(id) => (SubjectType::User, id),
+            Self::Friendship(id) => (SubjectType::Friendship, id),
+        }
+    }
 }
 
 /// What a notification says: plain text over CommonMark.
@@ -32,6 +71,7 @@ pub(crate) struct NewNotification {
     pub(crate) kind: Kind,
     pub(crate) text: Text,
     pub(crate) actor_id: Option<Uuid>,
+    pub(crate) subject: Option<Subject>,
 }
 
 /// Which of a user's notifications are listed or changed.

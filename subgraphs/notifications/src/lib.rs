@@ -8,6 +8,7 @@ mod entity;
 mod error;
 mod events;
 mod graphql;
+mod person;
 mod service;
 mod store;
 mod texts;

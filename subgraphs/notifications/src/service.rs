@@ -20,7 +20,7 @@ use hansa_kit::{
     signals::{Signal, Signals},
     streams::{self, Item, StreamGap},
 };
-use sea_orm::{DatabaseConnection, DatabaseTransaction};
+use sea_orm::{Condition, DatabaseConnection, DatabaseTransaction};
 use std::collections::HashMap;
 use uuid::Uuid;
 
@@ -63,6 +63,41 @@ async fn append(
     change: Change,
 ) -> Result<(), hansa_kit::Error> {
     streams::append(transaction, STREAM, recipient, now, &change).await
+}
+
+/// Takes away the notifications that match `which`, within the transaction of what they are no news after, and returns whose
+/// they were. Afterwards comes [`Service::announce`].
+pub(crate) async fn withdraw(
+    transaction: &DatabaseTransaction,
+    now: DateTime<Utc>,
+    which: Condition,
+) -> Result<Vec<Uuid>, hansa_kit::Error> {
+    let mut recipients = Vec::new();
+    loop {
+        let withdrawn = store::delete_some(transaction, &which).await?;
+        if withdrawn.is_empty() {
+            return Ok(recipients);
+        }
+        for (recipient, id) in withdrawn {
+            append(transaction, recipient, now, Change::Deleted { id }).await?;
+            recipients.push(recipient);
+        }
+    }
+}
+
+/// Marks the recipient's notifications that match `which` as read, within the transaction of what settles them, and returns
+/// the recipient if there were any. Afterwards comes [`Service::announce`].
+pub(crate) async fn settle(
+    transaction: &DatabaseTransaction,
+    now: DateTime<Utc>,
+    recipient: Uuid,
+    which: Condition,
+) -> Result<Vec<Uuid>, hansa_kit::Error> {
+    if store::set_read(transaction, recipient, which, Some(now)).await? == 0 {
+        return Ok(Vec::new());
+    }
+    append(transaction, recipient, now, Change::ManyChanged).await?;
+    Ok(vec![recipient])
 }
 
 /// Erases all that is kept of a user, within the transaction of their account's end.

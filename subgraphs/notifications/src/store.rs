@@ -1,7 +1,7 @@
 //! Every query of notifications. Each asks for whose they are: nobody sees or changes another's.
 
 use crate::{
-    domain::{Filter, NewNotification},
+    domain::{Filter, Kind, NewNotification, Subject},
     entity::notification::{ActiveModel, Column, Entity, Model},
 };
 use chrono::{DateTime, Utc};
@@ -12,11 +12,14 @@ use hansa_kit::{
 };
 use sea_orm::{
     ActiveValue::Set,
-    ConnectionTrait,
+    ConnectionTrait, QuerySelect,
     entity::prelude::*,
     sea_query::{Condition, Expr},
 };
 use std::collections::HashMap;
+
+/// Notifications that one statement deletes, at most.
+const BATCH: u64 = 500;
 
 /// Whose a notification must be, and its id.
 pub(crate) type OwnId = (Uuid, Uuid);
@@ -61,6 +64,25 @@ pub(crate) fn is(id: Uuid) -> Condition {
     Condition::all().add(Column::Id.eq(id))
 }
 
+/// Those of this kind about `subject`, whosever they are.
+pub(crate) fn about(kind: Kind, subject: Subject) -> Condition {
+    let (subject_type, subject_id) = subject.parts();
+    Condition::all()
+        .add(Column::SubjectId.eq(subject_id))
+        .add(Column::Kind.eq(kind))
+        .add(Column::SubjectType.eq(subject_type))
+}
+
+/// Those that `actor` caused, whosever they are.
+pub(crate) fn by(actor: Uuid) -> Condition {
+    Condition::all().add(Column::ActorId.eq(actor))
+}
+
+/// Those of `recipient`.
+pub(crate) fn is_to(recipient: Uuid) -> Condition {
+    Condition::all().add(Column::RecipientId.eq(recipient))
+}
+
 /// Those that match `filter`.
 pub(crate) fn matching(filter: &Filter) -> Condition {
     Condition::all()
@@ -80,6 +102,7 @@ pub(crate) async fn insert(
     new: NewNotification,
     now: DateTime<Utc>,
 ) -> Result<(), Error> {
+    let subject = new.subject.map(Subject::parts);
     let row = ActiveModel {
         id: Set(id),
         recipient_id: Set(new.recipient_id),
@@ -87,6 +110,8 @@ pub(crate) async fn insert(
         title: Set(new.text.title),
         body: Set(new.text.body),
         actor_id: Set(new.actor_id),
+        subject_type: Set(subject.map(|(subject_type, _)| subject_type)),
+        subject_id: Set(subject.map(|(_, id)| id)),
         count: Set(1),
         created_at: Set(now),
         read_at: Set(None),
@@ -123,6 +148,22 @@ pub(crate) async fn delete(transaction: &impl ConnectionTrait, recipient: Uuid, 
         .exec(transaction)
         .await?;
     Ok(deleted.rows_affected > 0)
+}
+
+/// Deletes some of the notifications that match `which` and returns which; none when none is left.
+pub(crate) async fn delete_some(transaction: &impl ConnectionTrait, which: &Condition) -> Result<Vec<OwnId>, Error> {
+    let some: Vec<OwnId> = Entity::find()
+        .select_only()
+        .columns([Column::RecipientId, Column::Id])
+        .filter(which.clone())
+        .limit(BATCH)
+        .into_tuple()
+        .all(transaction)
+        .await?;
+    if !some.is_empty() {
+        Entity::delete_many().filter(Column::Id.is_in(some.iter().map(|(_, id)| *id))).exec(transaction).await?;
+    }
+    Ok(some)
 }
 
 /// Deletes all of the recipient's notifications.

@@ -36,6 +36,42 @@ pub(crate) fn welcome(language: Language, display_name: &str) -> Text {
     Text { title, body: Some(body.to_owned()) }
 }
 
+/// Tells that somebody asks for one's friendship.
+pub(crate) fn friendship_requested(language: Language, name: &str) -> Text {
+    title(match language {
+        Language::English => format!("{name} asks for your friendship"),
+        Language::Russian => format!("{name} хочет добавить вас в друзья"),
+    })
+}
+
+/// Tells that somebody whom one asked is a friend now.
+pub(crate) fn friendship_accepted(language: Language, name: &str) -> Text {
+    title(match language {
+        Language::English => format!("{name} is your friend now"),
+        Language::Russian => format!("{name} теперь у вас в друзьях"),
+    })
+}
+
+/// Tells that somebody follows one.
+pub(crate) fn followed(language: Language, name: &str) -> Text {
+    title(match language {
+        Language::English => format!("{name} follows you now"),
+        Language::Russian => format!("{name} теперь читает вас"),
+    })
+}
+
+/// Stands for the name of somebody of whom none is known yet, at the beginning of a sentence.
+pub(crate) fn somebody(language: Language) -> &'static str {
+    match language {
+        Language::English => "Somebody new",
+        Language::Russian => "Новый пользователь",
+    }
+}
+
+fn title(title: String) -> Text {
+    Text { title, body: None }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,3 +1,4 @@
 //! The tables of notifications.
 
 pub(crate) mod notification;
+pub(crate) mod person;

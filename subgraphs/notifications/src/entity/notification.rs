@@ -1,6 +1,6 @@
 //! The table `notification`.
 
-use crate::domain::Kind;
+use crate::domain::{Kind, Subject, SubjectType};
 use sea_orm::entity::prelude::*;
 
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
@@ -14,9 +14,18 @@ pub(crate) struct Model {
     #[sea_orm(column_type = "Text", nullable)]
     pub(crate) body: Option<String>,
     pub(crate) actor_id: Option<Uuid>,
+    pub(crate) subject_type: Option<SubjectType>,
+    pub(crate) subject_id: Option<Uuid>,
     pub(crate) count: i32,
     pub(crate) created_at: DateTimeUtc,
     pub(crate) read_at: Option<DateTimeUtc>,
+}
+
+impl Model {
+    /// What it leads to.
+    pub(crate) fn subject(&self) -> Option<Subject> {
+        Some(Subject::of(self.subject_type?, self.subject_id?))
+    }
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

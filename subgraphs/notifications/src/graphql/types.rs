@@ -2,7 +2,7 @@
 
 use super::{query, service};
 use crate::{
-    domain::{Filter, Kind, NOTIFICATION_PREFIX},
+    domain::{Filter, Kind, NOTIFICATION_PREFIX, Subject},
     entity::notification::Model,
     service as notifications,
 };
@@ -60,6 +60,12 @@ impl Notification {
         self.0.actor_id.map(|id| User { id: ids::encode(USER_PREFIX, id) })
     }
 
+    /// What it leads to; null when it leads nowhere. Its fields are null once it is gone, or the recipient may not see it
+    /// any more.
+    async fn subject(&self) -> Option<NotificationSubject> {
+        self.0.subject().map(NotificationSubject::from)
+    }
+
     /// How many events it stands for.
     async fn count(&self) -> i32 {
         self.0.count
@@ -82,6 +88,32 @@ impl Notification {
 pub struct User {
     /// The global id.
     id: ID,
+}
+
+/// A friendship, which the social subgraph knows.
+#[derive(Clone, Debug, SimpleObject)]
+#[graphql(unresolvable = "id")]
+pub struct Friendship {
+    /// The global id.
+    id: ID,
+}
+
+/// What a notification leads to.
+#[derive(Clone, Debug, Union)]
+pub enum NotificationSubject {
+    /// A user.
+    User(User),
+    /// A friendship.
+    Friendship(Friendship),
+}
+
+impl From<Subject> for NotificationSubject {
+    fn from(subject: Subject) -> Self {
+        match subject {
+            Subject::User(id) => Self::User(User { id: ids::encode(USER_PREFIX, id) }),
+            Subject::Friendship(id) => Self::Friendship(Friendship { id: ids::encode("friendship", id) }),
+        }
+    }
 }
 
 /// The caller's private data. Its fields are those of the viewer of the request, who is the one of this id.

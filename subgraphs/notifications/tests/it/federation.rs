@@ -45,10 +45,12 @@ fn the_sdl_is_as_agreed() {
     let sdl = on_one_line(&hansa_notifications::sdl());
     for part in [
         "type Notification implements Node @key(fields: \"id\") { id: ID! kind: NotificationKind! title: String! \
-         body: Markdown actor: User count: Int! createdAt: DateTime! readAt: DateTime }",
+         body: Markdown actor: User subject: NotificationSubject count: Int! createdAt: DateTime! readAt: DateTime }",
         "type Viewer @key(fields: \"id\") { id: ID! notifications( filter: NotificationFilter, first: Int = 20, \
          after: String ): NotificationConnection unreadNotificationCount: Int }",
         "type User @key(fields: \"id\", resolvable: false) { id: ID! }",
+        "union NotificationSubject = User | Friendship",
+        "type Friendship @key(fields: \"id\", resolvable: false) { id: ID! }",
         "notificationsMarkAllRead( before: DateTime, kind: [NotificationKind!] ): NotificationsMarkAllReadPayload",
         "notificationEvents( after: String ): NotificationEvent!",
         "union NotificationEvent = NotificationReceived | NotificationChanged | StreamGap",

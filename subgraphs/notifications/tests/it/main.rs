@@ -5,4 +5,5 @@
 mod federation;
 mod inbox;
 mod live;
+mod people;
 mod world;

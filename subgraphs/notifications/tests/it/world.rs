@@ -8,6 +8,7 @@ use hansa_migrations::notifications::Migrator;
 use hansa_notifications::{Schema, Service, schema};
 use hansa_schema::{
     Envelope, Event,
+    social::{self, FollowCreated},
     users::{self, AccountRegistered},
 };
 use sea_orm::DatabaseConnection;
@@ -78,7 +79,8 @@ pub const VIEWER: &str = "query ($of: [_Any!]!, $filter: NotificationFilter) { _
     ... on Viewer {
         id
         unreadNotificationCount
-        notifications(filter: $filter) { totalCount nodes { id kind title body count createdAt readAt actor { id } } }
+        notifications(filter: $filter) { totalCount nodes { id kind title body count createdAt readAt actor { id }
+            subject { __typename ... on User { id } ... on Friendship { id } } } }
     }
 } }";
 
@@ -125,6 +127,22 @@ impl World {
             }
         })
         .await
+    }
+
+    /// Publishes events of social, and waits until all before them and they have had their effect.
+    pub async fn happen(&self, records: Vec<Record>) {
+        self.deps.bus.publish(social::TOPIC, records).await.unwrap();
+        // What comes after them on the same topic has come when they have.
+        let last = user();
+        let mut news = self.deps.signals.news("notifications", last.key);
+        let event = record(FollowCreated { follower_id: Uuid::now_v7(), followee_id: last.key });
+        self.deps.bus.publish(social::TOPIC, vec![event]).await.unwrap();
+        within(async {
+            while self.inbox(&last, Value::Null).await["notifications"]["totalCount"] != 1 {
+                news.wait().await;
+            }
+        })
+        .await;
     }
 
     /// The user's live events, behind `after` or from now on.
