@@ -6,6 +6,7 @@ mod cache;
 pub(crate) mod collect;
 mod conditions;
 pub mod cost;
+mod division;
 pub(crate) mod document;
 mod expansion;
 mod introspection;
@@ -252,13 +253,8 @@ impl Blueprint {
         let plan = operation.map(|mut operation| {
             resumption = resumption::prepare(&mut operation, &planner.supergraph);
             let limit = CancellationToken::with_timeout(PLANNING_LIMIT);
-            let plan = |operation| {
-                planner.plan_from_normalized_operation(
-                    operation,
-                    supergraph.overrides.context(variant.draw.unwrap_or_default()),
-                    &limit,
-                )
-            };
+            let context = || supergraph.overrides.context(variant.draw.unwrap_or_default());
+            let plan = |operation| division::plan(supergraph, operation, &context, &limit);
             match series(&operation) {
                 Some(steps) => steps.iter().map(plan).collect::<Result<_, _>>().map(one_after_the_other),
                 None => plan(&operation),
@@ -268,14 +264,10 @@ impl Blueprint {
             if begun.elapsed() >= PLANNING_LIMIT {
                 return vec![GraphQLError::new(Code::OperationTooComplex, "The operation takes too long to plan.")];
             }
-            tracing::error!(operation = self.name, %error, "an operation cannot be planned");
+            tracing::error!(operation = self.name, error, "an operation cannot be planned");
             vec![GraphQLError::new(Code::Internal, "The operation cannot be planned.")]
         })?;
         if let Some(node) = plan.as_mut().and_then(|plan| plan.node.as_mut()) {
-            if !required::is_certain(node) {
-                tracing::error!(operation = self.name, "the planner mixes up fields");
-                return Err(vec![GraphQLError::new(Code::Internal, "The operation cannot be planned.")]);
-            }
             required::settle(node, &supergraph.required, &planner.supergraph);
         }
         Ok(Operation {

@@ -2,6 +2,7 @@
 
 mod api;
 mod compose;
+pub(crate) mod entry;
 pub mod federation;
 mod live;
 mod repair;
@@ -17,12 +18,13 @@ pub use live::{Config, Live, Problem, Reason, Source, Status, compose_now, keep}
 use crate::error::Error;
 use crate::operation;
 use crate::transport::Subgraph;
+use entry::Entries;
 use hive_router_query_planner::planner::Planner;
 use hive_router_query_planner::utils::parsing::safe_parse_schema;
 use required::Required;
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// What one subgraph says its schema is.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -45,6 +47,8 @@ pub struct Supergraph {
     pub planner: Planner,
     /// The fields that only the planner knows.
     pub(crate) required: Required,
+    /// Started when it is needed for the first time.
+    entries: OnceLock<Option<Entries>>,
     /// The subgraphs by name, as plans call them.
     pub subgraphs: HashMap<String, Arc<Subgraph>>,
     /// Which fields need which rights.
@@ -81,7 +85,14 @@ impl Supergraph {
         let inputs = Arc::new(operation::InputTypes::new(&api));
         let overrides = operation::Overrides::new(&planner.supergraph, &[]);
         let operations = operation::Cache::default();
-        Ok(Self { sdl, api, planner, required, subgraphs, authorization, inputs, overrides, operations })
+        let entries = OnceLock::new();
+        Ok(Self { sdl, api, planner, required, entries, subgraphs, authorization, inputs, overrides, operations })
+    }
+
+    /// Where plans can begin besides the roots. Blocks for as long as a planner takes to start if it is the first time;
+    /// nothing if it does not.
+    pub(crate) fn entries(&self) -> Option<&Entries> {
+        self.entries.get_or_init(|| Entries::new(&self.sdl)).as_ref()
     }
 
     /// The same with these labels of `@override` in force. A percentage needs no naming.

@@ -38,7 +38,8 @@ pub struct Laws {
     entities: BTreeSet<String>,
     /// Fields that tell an entity from its like.
     keys: BTreeSet<(String, String)>,
-    /// Fields that others are computed from: an error there would be told to clients who did not ask for them.
+    /// Fields that others are computed from: an error there would be told to clients who did not ask for them. So would
+    /// one that rises there from a field below.
     required: BTreeSet<(String, String)>,
 }
 
@@ -65,6 +66,9 @@ impl Laws {
                     walk(&supergraph, name, &required_by, &mut required);
                 }
             }
+        }
+        for (name, field) in required.clone() {
+            rising(&supergraph, &name, &field, &mut required);
         }
         Self { supergraph, subgraphs, entities, keys, required }
     }
@@ -142,6 +146,18 @@ fn walk(schema: &Schema, type_name: &str, set: &SelectionSet, fields: &mut BTree
                 walk(schema, on, &fragment.selection_set, fields);
             }
             Selection::FragmentSpread(_) => {}
+        }
+    }
+}
+
+/// Notes the fields below a field whose nulls rise to it.
+fn rising(schema: &Schema, type_name: &str, field: &str, fields: &mut BTreeSet<(String, String)>) {
+    let Some(of) = schema.field(type_name, field).map(|definition| definition.field_type.inner_type()) else { return };
+    for possible in schema.possible(of) {
+        for below in schema.fields(possible).iter().filter(|below| below.field_type.is_non_null()) {
+            if fields.insert((possible.to_owned(), below.name.clone())) {
+                rising(schema, possible, &below.name, fields);
+            }
         }
     }
 }
