@@ -43,17 +43,90 @@ impl<K: Serialize + DeserializeOwned + Send + Sync> Page<K> {
     /// # Errors
     /// `BAD_USER_INPUT` when `first` is out of bounds or `after` is not a cursor of this list.
     pub fn new(first: Option<i32>, after: Option<String>) -> Result<Self, Denied> {
-        let first = first.unwrap_or(DEFAULT_PAGE);
-        let limit = u64::try_from(first)
-            .ok()
-            .filter(|_| first <= MAX_PAGE)
-            .ok_or_else(|| Denied::new(Code::BadUserInput, format!("`first` must be between 0 and {MAX_PAGE}")))?;
-        let after = after
-            .map(|cursor| OpaqueCursor::<K>::decode_cursor(&cursor).map(|cursor| cursor.0))
-            .transpose()
-            .map_err(|_| Denied::new(Code::BadUserInput, "`after` is not a cursor of this list"))?;
-        Ok(Self { limit, after })
+        Ok(Self { limit: limit("first", first.unwrap_or(DEFAULT_PAGE))?, after: key("after", after)? })
     }
+}
+
+/// Which end of a list a window is taken from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum End {
+    /// Its beginning.
+    First,
+    /// Its end.
+    Last,
+}
+
+/// Which entries a client asks for of a list that is read from both ends. The order is ascending from either.
+///
+/// Source: Relay's GraphQL Cursor Connections Specification, "Pagination algorithm".
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Window<K> {
+    /// How many, at most.
+    pub limit: u64,
+    /// From which end of what lies between `after` and `before`.
+    pub from: End,
+    /// Only those behind this key.
+    pub after: Option<K>,
+    /// Only those in front of this key.
+    pub before: Option<K>,
+}
+
+impl<K: Serialize + DeserializeOwned + Send + Sync> Window<K> {
+    /// Reads the arguments `first`, `after`, `last` and `before`. Without a number of entries it is [`DEFAULT_PAGE`] from
+    /// the end `otherwise`.
+    ///
+    /// # Errors
+    /// `BAD_USER_INPUT` when both `first` and `last` are given, one is out of bounds, or a cursor is not one of this list.
+    pub fn new(
+        first: Option<i32>,
+        after: Option<String>,
+        last: Option<i32>,
+        before: Option<String>,
+        otherwise: End,
+    ) -> Result<Self, Denied> {
+        let (name, number, from) = match (first, last) {
+            (Some(_), Some(_)) => return Err(Denied::new(Code::BadUserInput, "use either `first` or `last`")),
+            (Some(first), None) => ("first", first, End::First),
+            (None, Some(last)) => ("last", last, End::Last),
+            (None, None) => ("first", DEFAULT_PAGE, otherwise),
+        };
+        let limit = limit(name, number)?;
+        Ok(Self { limit, from, after: key("after", after)?, before: key("before", before)? })
+    }
+}
+
+impl<K> Window<K> {
+    /// Of `rows`, which [`window`] has found, those of the window in the order of the list; and whether others come before
+    /// them. The entry that a cursor stands for counts as being there.
+    pub fn slice<T>(&self, rows: Vec<T>) -> (Slice<T>, bool) {
+        let mut slice = Slice::of(rows, self.limit);
+        match self.from {
+            End::First => {
+                slice.has_next |= self.before.is_some();
+                (slice, self.after.is_some())
+            }
+            End::Last => {
+                let has_previous = slice.has_next || self.after.is_some();
+                slice.items.reverse();
+                slice.has_next = self.before.is_some();
+                (slice, has_previous)
+            }
+        }
+    }
+}
+
+fn limit(name: &str, number: i32) -> Result<u64, Denied> {
+    u64::try_from(number)
+        .ok()
+        .filter(|_| number <= MAX_PAGE)
+        .ok_or_else(|| Denied::new(Code::BadUserInput, format!("`{name}` must be between 0 and {MAX_PAGE}")))
+}
+
+fn key<K: Serialize + DeserializeOwned + Send + Sync>(name: &str, cursor: Option<String>) -> Result<Option<K>, Denied> {
+    cursor
+        .map(|cursor| OpaqueCursor::<K>::decode_cursor(&cursor).map(|cursor| cursor.0))
+        .transpose()
+        .map_err(|_| Denied::new(Code::BadUserInput, format!("`{name}` is not a cursor of this list")))
 }
 
 /// The place of an entry in a list ordered by a time; entries of the same time are ordered by their ids.
@@ -96,17 +169,40 @@ pub fn keyset<E: EntityTrait>(
     after: Option<Vec<Value>>,
     limit: u64,
 ) -> Select<E> {
-    let is_behind = after.map(|after| {
-        let place = Expr::tuple(columns.iter().map(|column| Expr::col(column.as_column_ref())));
-        let after = Expr::tuple(after.into_iter().map(Expr::val));
-        match direction {
-            SortDirection::Asc => place.gt(after),
-            SortDirection::Desc => place.lt(after),
-        }
-    });
+    let is_behind = after.map(|after| is_behind::<E>(columns, direction, after));
     let order = Order::from(direction);
     let behind = entries.filter(Condition::all().add_option(is_behind));
     columns.iter().fold(behind, |entries, column| entries.order_by(*column, order.clone())).limit(limit + 1)
+}
+
+/// The entries of `window`, and one more than it holds, beginning at its end: [`Window::slice`] puts them in order. The
+/// columns are unique together; an index over them serves either end.
+pub fn window<E: EntityTrait, K: Into<Vec<Value>> + Clone>(
+    entries: Select<E>,
+    columns: &[E::Column],
+    window: &Window<K>,
+) -> Select<E> {
+    let (direction, start, end) = match window.from {
+        End::First => (SortDirection::Asc, &window.after, &window.before),
+        End::Last => (SortDirection::Desc, &window.before, &window.after),
+    };
+    let reverse = match direction {
+        SortDirection::Asc => SortDirection::Desc,
+        SortDirection::Desc => SortDirection::Asc,
+    };
+    let is_inside = end.clone().map(|end| is_behind::<E>(columns, reverse, end.into()));
+    let entries = entries.filter(Condition::all().add_option(is_inside));
+    keyset(entries, columns, direction, start.clone().map(Into::into), window.limit)
+}
+
+/// Whether an entry comes behind the one with the values `key`.
+fn is_behind<E: EntityTrait>(columns: &[E::Column], direction: SortDirection, key: Vec<Value>) -> Expr {
+    let place = Expr::tuple(columns.iter().map(|column| Expr::col(column.as_column_ref())));
+    let key = Expr::tuple(key.into_iter().map(Expr::val));
+    match direction {
+        SortDirection::Asc => place.gt(key),
+        SortDirection::Desc => place.lt(key),
+    }
 }
 
 /// The entries of one page.
@@ -215,9 +311,39 @@ mod tests {
         }
 
         #[test]
-        fn page_size_is_bounded(first in any::<i32>()) {
-            let page = Page::<i64>::new(Some(first), None);
-            prop_assert_eq!(page.is_ok(), (0..=MAX_PAGE).contains(&first));
+        fn page_size_is_bounded(number in any::<i32>()) {
+            let is_allowed = (0..=MAX_PAGE).contains(&number);
+            prop_assert_eq!(Page::<i64>::new(Some(number), None).is_ok(), is_allowed);
+            let window = |first, last| Window::<i64>::new(first, None, last, None, End::Last);
+            prop_assert_eq!(window(Some(number), None).is_ok(), is_allowed);
+            prop_assert_eq!(window(None, Some(number)).is_ok(), is_allowed);
+            prop_assert!(window(Some(number), Some(1)).is_err());
+        }
+
+        /// Relay's pagination algorithm, over a list of numbers.
+        #[test]
+        fn a_window_is_what_the_specification_says(
+            all in 0..12_i64,
+            after in proptest::option::of(0..12_i64),
+            before in proptest::option::of(0..12_i64),
+            number in 0..12_u64,
+            from in prop_oneof![Just(End::First), Just(End::Last)],
+        ) {
+            let inside = |one: &i64| after.is_none_or(|after| *one > after) && before.is_none_or(|before| *one < before);
+            let mut rows: Vec<_> = (0..all).filter(inside).collect();
+            let skipped = rows.len().saturating_sub(usize::try_from(number).unwrap());
+            let expected: Vec<_> = match from {
+                End::First => rows.iter().copied().take(rows.len() - skipped).collect(),
+                End::Last => rows.iter().copied().skip(skipped).collect(),
+            };
+            if from == End::Last {
+                rows.reverse();
+            }
+            rows.truncate(usize::try_from(number).unwrap() + 1); // as the database would
+            let (slice, has_previous) = Window { limit: number, from, after, before }.slice(rows);
+            prop_assert_eq!(slice.items, expected);
+            prop_assert_eq!(has_previous, after.is_some() || (from == End::Last && skipped > 0));
+            prop_assert_eq!(slice.has_next, before.is_some() || (from == End::First && skipped > 0));
         }
     }
 

@@ -1,6 +1,7 @@
-//! Live signals: "there is news", to every replica, and no more than that.
+//! Live signals: "there is news", to every replica, and little more than that.
 //!
-//! A signal may be lost; whoever waits for one also looks at the rows from time to time. Signals within the process need
+//! A signal may be lost; whoever waits for one also looks at the rows from time to time. What has no rows, for it is worth
+//! nothing a moment later, is whispered: a small payload, delivered at most once, to those who listen just then. Signals within the process need
 //! nothing; over replicas they travel through one Redis channel.
 
 use crate::Error;
@@ -45,12 +46,22 @@ pub enum Signal {
         /// When the last of its tokens expires.
         until: chrono::DateTime<chrono::Utc>,
     },
+    /// Something small for whoever listens at this moment. It is kept nowhere.
+    Whisper {
+        /// What kind of thing.
+        topic: String,
+        /// Of whom or what.
+        subject: uuid::Uuid,
+        /// What is said.
+        payload: serde_json::Value,
+    },
 }
 
 type WatchKey = (String, uuid::Uuid);
 
 struct Hub {
     news: DashMap<WatchKey, watch::Sender<()>>,
+    whispers: DashMap<WatchKey, broadcast::Sender<serde_json::Value>>,
     revoked: broadcast::Sender<Signal>,
     /// Bumped when signals may have been missed.
     missed: watch::Sender<()>,
@@ -94,7 +105,38 @@ impl Drop for News {
     }
 }
 
+/// Listens to what is whispered of one subject.
+#[derive(Debug)]
+pub struct Whispers {
+    signals: Signals,
+    key: WatchKey,
+    receiver: Option<broadcast::Receiver<serde_json::Value>>,
+}
+
+impl Whispers {
+    /// What is said next. A listener that is too far behind misses what was said first. Cancel-safe.
+    pub async fn next(&mut self) -> serde_json::Value {
+        while let Some(receiver) = &mut self.receiver {
+            match receiver.recv().await {
+                Ok(payload) => return payload,
+                Err(broadcast::error::RecvError::Lagged(_)) => {}
+                Err(broadcast::error::RecvError::Closed) => break,
+            }
+        }
+        std::future::pending().await
+    }
+}
+
+impl Drop for Whispers {
+    fn drop(&mut self) {
+        self.receiver = None;
+        self.signals.0.whispers.remove_if(&self.key, |_, sender| sender.receiver_count() == 0);
+    }
+}
+
 const OUTGOING: usize = 10_000;
+/// Whispers that one listener may be behind.
+const WHISPERS: usize = 16;
 const REVOCATIONS: usize = 10_000;
 
 impl Signals {
@@ -106,6 +148,7 @@ impl Signals {
     fn with(outgoing: Option<mpsc::Sender<Signal>>) -> Self {
         Self(Arc::new(Hub {
             news: DashMap::new(),
+            whispers: DashMap::new(),
             revoked: broadcast::Sender::new(REVOCATIONS),
             missed: watch::Sender::new(()),
             outgoing,
@@ -145,9 +188,10 @@ impl Signals {
     /// Sends a signal to this process at once, and to the others soon.
     pub fn send(&self, signal: Signal) {
         self.deliver(&signal);
-        if let Some(outgoing) = &self.0.outgoing
-            && outgoing.try_send(signal).is_err()
-        {
+        let Some(outgoing) = &self.0.outgoing else { return };
+        // What may not be late goes first: whispers never fill the queue.
+        let is_crowded = matches!(signal, Signal::Whisper { .. }) && outgoing.capacity() < OUTGOING / 2;
+        if is_crowded || outgoing.try_send(signal).is_err() {
             metrics::counter!("hansa_signals_lost_total").increment(1);
         }
     }
@@ -157,6 +201,11 @@ impl Signals {
             Signal::News { stream, viewer } => {
                 if let Some(sender) = self.0.news.get(&(stream.clone(), *viewer)) {
                     sender.send_replace(());
+                }
+            }
+            Signal::Whisper { topic, subject, payload } => {
+                if let Some(sender) = self.0.whispers.get(&(topic.clone(), *subject)) {
+                    drop(sender.send(payload.clone()));
                 }
             }
             // No receiver is no error: nobody in this process checks tokens.
@@ -169,6 +218,14 @@ impl Signals {
         let key = (stream.to_owned(), viewer);
         let receiver = self.0.news.entry(key.clone()).or_insert_with(|| watch::Sender::new(())).subscribe();
         News { signals: self.clone(), key, receiver: Some(receiver), missed: self.0.missed.subscribe() }
+    }
+
+    /// Listens to what is whispered of `subject` from now on.
+    pub fn whispers(&self, topic: &str, subject: uuid::Uuid) -> Whispers {
+        let key = (topic.to_owned(), subject);
+        let receiver =
+            self.0.whispers.entry(key.clone()).or_insert_with(|| broadcast::Sender::new(WHISPERS)).subscribe();
+        Whispers { signals: self.clone(), key, receiver: Some(receiver) }
     }
 
     /// Sessions that end from now on. A receiver that lags reads the truth from the users service.
@@ -256,5 +313,23 @@ mod tests {
         tokio::time::timeout(Duration::from_secs(5), news.wait()).await.unwrap();
         drop(news);
         assert!(signals.0.news.is_empty());
+    }
+    #[tokio::test]
+    async fn whispers_reach_listeners_only_and_never_pile_up() {
+        let signals = Signals::memory();
+        let (ann, bob) = (uuid::Uuid::now_v7(), uuid::Uuid::now_v7());
+        let whisper =
+            |subject, payload: usize| Signal::Whisper { topic: "typing".into(), subject, payload: payload.into() };
+        signals.send(whisper(ann, 0));
+        let mut whispers = signals.whispers("typing", ann);
+        signals.send(whisper(bob, 1));
+        signals.send(whisper(ann, 2));
+        assert_eq!(whispers.next().await, 2);
+        for number in 0..WHISPERS + 3 {
+            signals.send(whisper(ann, number));
+        }
+        assert_eq!(whispers.next().await, 3);
+        drop(whispers);
+        assert!(signals.0.whispers.is_empty());
     }
 }

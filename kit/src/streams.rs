@@ -16,11 +16,11 @@ use chrono::{DateTime, Utc};
 use futures::Stream;
 use sea_orm::{
     ActiveValue::Set,
-    ConnectionTrait, DatabaseConnection, QueryOrder, QuerySelect,
+    Condition, ConnectionTrait, DatabaseConnection, QueryOrder, QuerySelect,
     entity::prelude::*,
     sea_query::{Expr, ExprTrait, OnConflict},
 };
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 mod head {
     use sea_orm::entity::prelude::*;
@@ -69,6 +69,8 @@ pub const RETENTION: chrono::Duration = chrono::Duration::days(7);
 /// Most events that are kept of one viewer's stream.
 pub const MAX_EVENTS: i64 = 10_000;
 const BATCH: u64 = 100;
+/// Rows of one `INSERT`: SQLite allows 32 766 variables in a statement.
+const INSERT: usize = 1_000;
 /// A lost signal delays an event by this much at most.
 const POLL: Duration = Duration::from_secs(5);
 
@@ -125,10 +127,63 @@ pub async fn append<C: ConnectionTrait>(
     now: DateTime<Utc>,
     payload: &impl serde::Serialize,
 ) -> Result<(), Error> {
-    // The upsert locks the viewer's row, so that sequences are committed in their order.
-    let head = head::ActiveModel { stream: Set(stream.to_owned()), viewer_id: Set(viewer), sequence: Set(1) };
+    append_all(transaction, stream, &[viewer], now, payload).await
+}
+
+/// As [`append`], the same event to each of `viewers`, by a number of statements that does not depend on theirs.
+///
+/// # Errors
+/// When the database fails or the payload cannot be written as JSON.
+pub async fn append_all<C: ConnectionTrait>(
+    transaction: &C,
+    stream: &str,
+    viewers: &[Uuid],
+    now: DateTime<Utc>,
+    payload: &impl serde::Serialize,
+) -> Result<(), Error> {
+    let payload = serde_json::to_string(payload)?;
+    // Everybody locks in the same order: two transactions with some viewers in common never wait for each other.
+    let viewers: BTreeSet<_> = viewers.iter().copied().collect();
+    let mut viewers = viewers.into_iter();
+    loop {
+        let some: Vec<_> = viewers.by_ref().take(INSERT).collect();
+        if some.is_empty() {
+            return Ok(());
+        }
+        let heads = advance(transaction, stream, some).await?;
+        let rows = heads.iter().map(|head| event::ActiveModel {
+            stream: Set(stream.to_owned()),
+            viewer_id: Set(head.viewer_id),
+            sequence: Set(head.sequence),
+            payload: Set(payload.clone()),
+            occurred_at: Set(now),
+        });
+        event::Entity::insert_many(rows).exec_without_returning(transaction).await?;
+        let surplus = heads.iter().filter(|head| head.sequence > MAX_EVENTS).fold(Condition::any(), |any, head| {
+            any.add(
+                event::Column::ViewerId.eq(head.viewer_id).and(event::Column::Sequence.lte(head.sequence - MAX_EVENTS)),
+            )
+        });
+        if !surplus.is_empty() {
+            let of_stream = event::Entity::delete_many().filter(event::Column::Stream.eq(stream));
+            of_stream.filter(surplus).exec(transaction).await?;
+        }
+    }
+}
+
+/// The next sequence of each viewer. The upsert locks their rows, so that sequences are committed in their order.
+async fn advance<C: ConnectionTrait>(
+    transaction: &C,
+    stream: &str,
+    viewers: Vec<Uuid>,
+) -> Result<Vec<head::Model>, Error> {
+    let heads = viewers.into_iter().map(|viewer| head::ActiveModel {
+        stream: Set(stream.to_owned()),
+        viewer_id: Set(viewer),
+        sequence: Set(1),
+    });
     let next = Expr::col((head::Entity, head::Column::Sequence)).add(1);
-    let head = head::Entity::insert(head)
+    let heads = head::Entity::insert_many(heads)
         .on_conflict(
             OnConflict::columns([head::Column::Stream, head::Column::ViewerId])
                 .value(head::Column::Sequence, next)
@@ -136,22 +191,7 @@ pub async fn append<C: ConnectionTrait>(
         )
         .exec_with_returning(transaction)
         .await?;
-    let row = event::ActiveModel {
-        stream: Set(stream.to_owned()),
-        viewer_id: Set(viewer),
-        sequence: Set(head.sequence),
-        payload: Set(serde_json::to_string(payload)?),
-        occurred_at: Set(now),
-    };
-    event::Entity::insert(row).exec_without_returning(transaction).await?;
-    if head.sequence > MAX_EVENTS {
-        of(stream, viewer).filter(event::Column::Sequence.lte(head.sequence - MAX_EVENTS)).exec(transaction).await?;
-    }
-    Ok(())
-}
-
-fn of(stream: &str, viewer: Uuid) -> sea_orm::DeleteMany<event::Entity> {
-    event::Entity::delete_many().filter(event::Column::Stream.eq(stream)).filter(event::Column::ViewerId.eq(viewer))
+    Ok(heads)
 }
 
 /// Forgets what is older than [`RETENTION`].
