@@ -184,6 +184,8 @@ pub struct ConversationRead {
     pub reader_id: Uuid,
     /// The last message that was read.
     pub up_to_message_id: Uuid,
+    /// How many messages of others they have not read.
+    pub unread_count: i64,
 }
 
 impl Event for ConversationRead {

@@ -1,5 +1,6 @@
 //! What can go wrong in social.
 
+use crate::{conversation::domain::TitleTooLong, message::domain::BodyError};
 use hansa_kit::{
     codes::{Denied, Rejection, UserError, UserErrorCode},
     idempotency::KeyError,
@@ -44,6 +45,15 @@ pub enum Error {
     /// A quota is used up; says which.
     #[error("{0}")]
     LimitExceeded(&'static str),
+    /// The text is not one of a message.
+    #[error(transparent)]
+    Body(#[from] BodyError),
+    /// The title is not one of a group.
+    #[error(transparent)]
+    Title(#[from] TitleTooLong),
+    /// What several mutations refuse, each for an argument of its own.
+    #[error("{}", .0.message)]
+    Refused(UserError),
     /// Storage or bus.
     #[error(transparent)]
     Kit(#[from] hansa_kit::Error),
@@ -55,10 +65,17 @@ impl From<sea_orm::DbErr> for Error {
     }
 }
 
+impl From<UserError> for Error {
+    fn from(refusal: UserError) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
 impl From<Error> for Rejection {
     fn from(error: Error) -> Self {
         const USER: &[&str] = &["userId"];
         const ID: &[&str] = &["id"];
+        const BODY: &[&str] = &["input", "body"];
         let (code, field) = match error {
             Error::Oneself => (UserErrorCode::CannotTargetSelf, USER),
             Error::NoSuchPerson => (UserErrorCode::NotFound, USER),
@@ -69,6 +86,10 @@ impl From<Error> for Rejection {
             Error::NotTheirs => (UserErrorCode::Forbidden, ID),
             Error::Settled => (UserErrorCode::InvalidState, ID),
             Error::LimitExceeded(_) => (UserErrorCode::LimitExceeded, &[][..]),
+            Error::Body(BodyError::Blank) => (UserErrorCode::Blank, BODY),
+            Error::Body(BodyError::TooLong) => (UserErrorCode::TooLong, BODY),
+            Error::Title(TitleTooLong) => (UserErrorCode::TooLong, &["input", "title"][..]),
+            Error::Refused(refusal) => return Rejection::User(vec![refusal]),
             Error::Key(error) => return Rejection::User(vec![error.into()]),
             Error::Denied(denied) => return denied.into(),
             Error::Kit(fault) => return Rejection::Fault(Box::new(fault)),

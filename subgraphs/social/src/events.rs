@@ -1,6 +1,6 @@
 //! What social consumes.
 
-use crate::{Service, block, follow, friendship, person};
+use crate::{Service, block, conversation, follow, friendship, person, presence};
 use futures::FutureExt;
 use hansa_kit::consumer::{self, AfterCommit, AnyEvent, Handler, HandlerError};
 use hansa_schema::{
@@ -35,6 +35,8 @@ async fn handle(
             friendship::service::erase(transaction, user_id, now).await?;
             follow::service::erase(transaction, user_id, now).await?;
             block::service::erase(transaction, user_id, now).await?;
+            conversation::service::erase(transaction, user_id, now).await?;
+            presence::store::erase(transaction, user_id).await?;
             Ok(Some(Box::new(move || service.outbox.wake())))
         }
         _ => Ok(None),

@@ -5,22 +5,27 @@
 
 mod block;
 mod circle;
+mod conversation;
 mod entity;
 mod error;
 mod events;
 mod follow;
 mod friendship;
 mod graphql;
+mod message;
 mod pages;
 mod pair;
 mod person;
+mod presence;
 mod relationship;
 
 pub use block::Config as BlockConfig;
+pub use conversation::Config as ConversationConfig;
 pub use error::Error;
 pub use follow::Config as FollowConfig;
 pub use friendship::Config as FriendshipConfig;
 pub use graphql::{Schema, schema};
+pub use presence::service::beat;
 
 use hansa_kit::{
     Clock, Deps, Role, consumer, database, idempotency,
@@ -38,7 +43,11 @@ use std::time::Duration;
 pub const NAME: &str = "social";
 
 /// The types that are found by their global ids: what the ids begin with, and the type.
-pub const NODES: &[(&str, &str)] = &[(friendship::domain::FRIENDSHIP_PREFIX, "Friendship")];
+pub const NODES: &[(&str, &str)] = &[
+    (friendship::domain::FRIENDSHIP_PREFIX, "Friendship"),
+    (conversation::domain::CONVERSATION_PREFIX, "Conversation"),
+    (message::domain::MESSAGE_PREFIX, "Message"),
+];
 
 const PRUNE_EVERY: Duration = Duration::from_secs(3600);
 
@@ -54,6 +63,8 @@ pub struct Config {
     pub follows: follow::Config,
     /// Blocks.
     pub blocks: block::Config,
+    /// Conversations.
+    pub conversations: conversation::Config,
 }
 
 /// What social works with.
@@ -64,12 +75,13 @@ pub struct Service {
     pub(crate) signals: Signals,
     pub(crate) clock: Clock,
     pub(crate) outbox: Outbox,
+    pub(crate) listeners: presence::service::Listeners,
 }
 
 impl Service {
     /// The service on its opened and migrated database.
     pub fn new(config: Config, database: DatabaseConnection, signals: Signals, clock: Clock) -> Self {
-        Self { config, database, signals, clock, outbox: Outbox::new(NAME) }
+        Self { config, database, signals, clock, outbox: Outbox::new(NAME), listeners: Default::default() }
     }
 }
 
@@ -103,6 +115,11 @@ pub fn role(config: Config, database: DatabaseConnection, deps: &Deps) -> Role {
     let consume = consumer::run(source, deps.shutdown.clone(), events::handler(service.clone()));
     let pruned = service.clone();
     let prune = move || prune(pruned.clone());
+    let listening = service.clone();
+    let beat = move || {
+        let service = listening.clone();
+        async move { beat(&service).await }
+    };
     Role {
         name: NAME,
         database,
@@ -110,6 +127,7 @@ pub fn role(config: Config, database: DatabaseConnection, deps: &Deps) -> Role {
         tasks: vec![
             Task::new("social.outbox", relay),
             Task::new("social.consumer", consume),
+            Task::every("social.presence", presence::BEAT, deps.shutdown.clone(), beat),
             Task::every("social.prune", PRUNE_EVERY, deps.shutdown.clone(), prune),
         ],
     }

@@ -29,7 +29,7 @@ pub(crate) async fn begin(service: &Service, caller: Uuid, other: Uuid) -> Resul
     }
     let transaction = database::begin(&service.database).await?;
     lock(&transaction, caller, other).await?;
-    person::hold(&transaction, caller, other).await?;
+    person::hold(&transaction, caller, &[other]).await?;
     Ok(transaction)
 }
 

@@ -27,27 +27,20 @@ pub(crate) async fn forget(transaction: &impl ConnectionTrait, id: Uuid, now: Da
     Ok(())
 }
 
-/// Whether somebody has an account.
-pub(crate) async fn exists(database: &impl ConnectionTrait, id: Uuid) -> Result<bool, Error> {
-    let people = Entity::find_by_id(id).filter(Column::DeletedAt.is_null());
-    Ok(people.one(database).await?.is_some())
-}
-
-/// Makes sure that both have accounts until the transaction ends: whoever erases one waits for it. A caller who is not
+/// Makes sure that all have accounts until the transaction ends: whoever erases one waits for it. A caller who is not
 /// known yet has just registered, as their token says.
 ///
 /// # Errors
-/// [`SocialError::NoSuchPerson`] for the other; `UNAUTHENTICATED` for a caller whose account is gone.
-pub(crate) async fn hold(transaction: &impl ConnectionTrait, caller: Uuid, other: Uuid) -> Result<(), SocialError> {
-    let people = Entity::find().filter(Column::Id.is_in([caller, other])).lock_shared().all(transaction).await?;
+/// [`SocialError::NoSuchPerson`] for any of the others; `UNAUTHENTICATED` for a caller whose account is gone.
+pub(crate) async fn hold(transaction: &impl ConnectionTrait, caller: Uuid, others: &[Uuid]) -> Result<(), SocialError> {
+    let ids = others.iter().copied().chain([caller]);
+    let people = Entity::find().filter(Column::Id.is_in(ids)).lock_shared().all(transaction).await?;
     let find = |id| people.iter().find(|person| person.id == id);
     match find(caller) {
         None => remember(transaction, caller).await?,
         Some(caller) if caller.deleted_at.is_none() => {}
         Some(_) => return Err(Denied::new(Code::Unauthenticated, "your account is gone").into()),
     }
-    match find(other) {
-        Some(other) if other.deleted_at.is_none() => Ok(()),
-        _ => Err(SocialError::NoSuchPerson),
-    }
+    let has_account = |id: &Uuid| find(*id).is_some_and(|person| person.deleted_at.is_none());
+    if others.iter().all(has_account) { Ok(()) } else { Err(SocialError::NoSuchPerson) }
 }

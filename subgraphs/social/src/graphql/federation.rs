@@ -1,7 +1,9 @@
 //! Entity resolvers: how other subgraphs' objects lead here.
 
 use super::{
+    conversation::{self, Conversation},
     friendship::{self, Friendship},
+    message::{self, Message},
     user::User,
     viewer::ViewerFields,
 };
@@ -18,6 +20,24 @@ impl Entities {
     #[graphql(entity)]
     async fn find_friendship_by_id(&self, context: &Context<'_>, id: ID) -> Result<Option<Friendship>> {
         friendship::find(context, &id).await
+    }
+
+    /// Only for those who are in it.
+    #[graphql(entity)]
+    async fn find_conversation_by_id(&self, context: &Context<'_>, id: ID) -> Result<Option<Conversation>> {
+        match Viewer::in_context(context) {
+            Viewer::Anonymous => Ok(None),
+            Viewer::User(_) => conversation::find(context, &id).await,
+        }
+    }
+
+    /// Only for those who are in its conversation.
+    #[graphql(entity)]
+    async fn find_message_by_id(&self, context: &Context<'_>, id: ID) -> Result<Option<Message>> {
+        match Viewer::in_context(context) {
+            Viewer::Anonymous => Ok(None),
+            Viewer::User(_) => message::find(context, &id).await,
+        }
     }
 
     /// Whether there is such a user, users knows; here any may have friends.

@@ -2,15 +2,19 @@
 
 mod block;
 mod circle;
+mod conversation;
 mod federation;
 mod follow;
 mod friendship;
 mod loaders;
+mod message;
+mod presence;
+mod subscription;
 mod user;
 mod viewer;
 
 use crate::Service;
-use async_graphql::{Context, EmptySubscription, ID, Interface, MergedObject, dataloader::DataLoader};
+use async_graphql::{Context, ID, Interface, MergedObject, dataloader::DataLoader};
 use futures::future::BoxFuture;
 use hansa_kit::{
     ids,
@@ -23,12 +27,18 @@ use uuid::Uuid;
 /// The root of queries.
 #[derive(Debug, Default, MergedObject)]
 #[graphql(name = "Query")]
-pub struct Query(federation::Entities);
+pub struct Query(conversation::Queries, message::Queries, federation::Entities);
 
 /// The root of mutations.
 #[derive(Debug, Default, MergedObject)]
 #[graphql(name = "Mutation")]
-pub struct Mutation(friendship::Mutations, follow::Mutations, block::Mutations);
+pub struct Mutation(
+    friendship::Mutations,
+    follow::Mutations,
+    block::Mutations,
+    conversation::Mutations,
+    message::Mutations,
+);
 
 /// What has a global id.
 #[derive(Interface)]
@@ -36,12 +46,16 @@ pub struct Mutation(friendship::Mutations, follow::Mutations, block::Mutations);
 pub enum Node {
     /// A friendship.
     Friendship(friendship::Friendship),
+    /// A conversation.
+    Conversation(conversation::Conversation),
+    /// A message.
+    Message(message::Message),
     /// A user.
     User(user::User),
 }
 
 /// The executable schema.
-pub type Schema = async_graphql::Schema<Query, Mutation, EmptySubscription>;
+pub type Schema = async_graphql::Schema<Query, Mutation, subscription::Subscription>;
 
 /// Most keys that one loader reads by one statement; SQLite takes a union of no more than 500 members, and a key has up to
 /// four.
@@ -51,12 +65,15 @@ const LOADER_WINDOW: Duration = Duration::from_millis(1);
 
 /// The schema over `service`. A request carries the [`Viewer`](hansa_kit::Viewer) in its data; without it the caller is anonymous.
 pub fn schema(service: Service) -> Schema {
-    Schema::build(Query::default(), Mutation::default(), EmptySubscription)
+    Schema::build(Query::default(), Mutation::default(), subscription::Subscription)
         .register_output_type::<Node>()
+        .register_output_type::<subscription::StreamEvent>()
         .enable_federation()
+        .enable_subscription_in_federation()
         .limit_depth(MAX_DEPTH)
         .limit_complexity(MAX_COMPLEXITY)
         .data(batching(loaders::People(service.clone())))
+        .data(batching(loaders::Chats(service.clone())))
         .data(service)
         .finish()
 }
@@ -78,6 +95,10 @@ fn service<'a>(context: &Context<'a>) -> &'a Service {
 }
 
 fn people<'a>(context: &Context<'a>) -> &'a DataLoader<loaders::People> {
+    context.data_unchecked()
+}
+
+fn chats<'a>(context: &Context<'a>) -> &'a DataLoader<loaders::Chats> {
     context.data_unchecked()
 }
 

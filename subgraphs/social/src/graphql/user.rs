@@ -1,10 +1,12 @@
 //! What social knows of users.
 
 use super::{
+    chats,
     circle::{self, FollowConnection, FriendConnection},
     friendship::Friendship,
     loaders::FriendshipOf,
     people,
+    presence::{Presence, PresenceOf},
 };
 use crate::{
     circle::{Circle, Kind},
@@ -72,6 +74,14 @@ impl User {
         let Relationship { is_friend, is_following, is_followed_by, is_blocked } =
             people(context).load_one(view).await?.unwrap_or_default();
         Ok(Some(ViewerRelationship { view, is_friend, is_following, is_followed_by, is_blocked }))
+    }
+
+    /// Whether they are online; null unless the caller is they themselves, a friend, or somebody whom they have written to in
+    /// a direct conversation.
+    async fn presence(&self, context: &Context<'_>) -> Result<Option<Presence>> {
+        let Some(viewer) = Viewer::in_context(context).identity() else { return Ok(None) };
+        let found = chats(context).load_one(PresenceOf((viewer.user_id, self.id))).await?;
+        Ok(found.map(Presence::from))
     }
 }
 

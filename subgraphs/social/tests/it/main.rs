@@ -3,10 +3,16 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod blocks;
+mod chat;
 mod circles;
+mod conversations;
 mod erasure;
 mod federation;
 mod follows;
 mod friendships;
+mod live;
 mod machine;
+mod messages;
+mod presence;
+mod running;
 mod world;
