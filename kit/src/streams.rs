@@ -18,7 +18,7 @@ use sea_orm::{
     ActiveValue::Set,
     Condition, ConnectionTrait, DatabaseConnection, QueryOrder, QuerySelect,
     entity::prelude::*,
-    sea_query::{Expr, ExprTrait, OnConflict},
+    sea_query::{Expr, ExprTrait, OnConflict, SelectStatement},
 };
 use std::{collections::BTreeSet, time::Duration};
 
@@ -192,6 +192,42 @@ async fn advance<C: ConnectionTrait>(
         .exec_with_returning(transaction)
         .await?;
     Ok(heads)
+}
+
+/// Begins `viewer`'s `stream`, unless it has begun: from now on they are among its [`listeners`].
+///
+/// # Errors
+/// When the database fails.
+pub async fn open<C: ConnectionTrait>(database: &C, stream: &str, viewer: Uuid) -> Result<(), Error> {
+    if head::Entity::find_by_id((stream.to_owned(), viewer)).one(database).await?.is_none() {
+        let head = head::ActiveModel { stream: Set(stream.to_owned()), viewer_id: Set(viewer), sequence: Set(0) };
+        let begun = OnConflict::columns([head::Column::Stream, head::Column::ViewerId]).do_nothing().to_owned();
+        head::Entity::insert(head).on_conflict(begun).exec_without_returning(database).await?;
+    }
+    Ok(())
+}
+
+/// Whose `stream` has begun, of the users that the query `among` finds: the first `limit` in the order of their ids,
+/// behind the id `after`. Whoever never listened can miss nothing, so that nothing needs to be appended for them.
+///
+/// # Errors
+/// When the database fails.
+pub async fn listeners<C: ConnectionTrait>(
+    database: &C,
+    stream: &str,
+    among: SelectStatement,
+    after: Option<Uuid>,
+    limit: u64,
+) -> Result<Vec<Uuid>, Error> {
+    let mut heads = head::Entity::find()
+        .select_only()
+        .column(head::Column::ViewerId)
+        .filter(head::Column::Stream.eq(stream))
+        .filter(head::Column::ViewerId.in_subquery(among));
+    if let Some(after) = after {
+        heads = heads.filter(head::Column::ViewerId.gt(after));
+    }
+    Ok(heads.order_by_asc(head::Column::ViewerId).limit(limit).into_tuple().all(database).await?)
 }
 
 /// Forgets what is older than [`RETENTION`].

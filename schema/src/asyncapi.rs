@@ -63,8 +63,10 @@ pub fn asyncapi() -> Result<String, serde_yaml_ng::Error> {
     document.add::<users::AccountRegistered>();
     document.add::<users::UserUpdated>();
     document.add::<users::UserDeleted>();
-    document.add::<posts::PostCreated>();
+    document.add::<posts::PostPublished>();
     document.add::<posts::PostUpdated>();
+    document.add::<posts::PostHidden>();
+    document.add::<posts::PostUnhidden>();
     document.add::<posts::PostDeleted>();
     document.add::<social::FriendshipRequested>();
     document.add::<social::FriendshipAccepted>();

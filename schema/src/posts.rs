@@ -9,17 +9,17 @@ use uuid::Uuid;
 pub const TOPIC: &str = "hansa.posts";
 const SOURCE: &str = "/hansa/posts";
 
-/// A post was published.
+/// A post was published: from now on those may read it whom its visibility lets. Drafts and schedules are not told.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
-pub struct PostCreated {
+pub struct PostPublished {
     /// The post.
     pub post_id: Uuid,
     /// Who wrote it.
     pub author_id: Uuid,
 }
 
-impl Event for PostCreated {
-    const TYPE: &'static str = "posts.post.created";
+impl Event for PostPublished {
+    const TYPE: &'static str = "posts.post.published";
     const TOPIC: &'static str = TOPIC;
     const SOURCE: &'static str = SOURCE;
     fn subject(&self) -> String {
@@ -27,7 +27,7 @@ impl Event for PostCreated {
     }
 }
 
-/// A post's text changed.
+/// The text or the visibility of a published post changed.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 pub struct PostUpdated {
     /// The post.
@@ -38,6 +38,48 @@ pub struct PostUpdated {
 
 impl Event for PostUpdated {
     const TYPE: &'static str = "posts.post.updated";
+    const TOPIC: &'static str = TOPIC;
+    const SOURCE: &'static str = SOURCE;
+    fn subject(&self) -> String {
+        self.post_id.to_string()
+    }
+}
+
+/// A moderator took a post down: nobody but its author reads it any more.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
+pub struct PostHidden {
+    /// The post.
+    pub post_id: Uuid,
+    /// Who wrote it.
+    pub author_id: Uuid,
+    /// Who did it.
+    pub moderator_id: Uuid,
+    /// Why, in the moderator's words.
+    pub reason: String,
+}
+
+impl Event for PostHidden {
+    const TYPE: &'static str = "posts.post.hidden";
+    const TOPIC: &'static str = TOPIC;
+    const SOURCE: &'static str = SOURCE;
+    fn subject(&self) -> String {
+        self.post_id.to_string()
+    }
+}
+
+/// A moderator brought back a post that was taken down.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
+pub struct PostUnhidden {
+    /// The post.
+    pub post_id: Uuid,
+    /// Who wrote it.
+    pub author_id: Uuid,
+    /// Who did it.
+    pub moderator_id: Uuid,
+}
+
+impl Event for PostUnhidden {
+    const TYPE: &'static str = "posts.post.unhidden";
     const TOPIC: &'static str = TOPIC;
     const SOURCE: &'static str = SOURCE;
     fn subject(&self) -> String {

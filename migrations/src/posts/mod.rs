@@ -3,6 +3,7 @@
 mod m20261121_000001_initial;
 mod m20261121_000002_visibility;
 mod m20261121_000003_search;
+mod m20261121_000004_response;
 
 use sea_orm_migration::prelude::*;
 
@@ -17,6 +18,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261121_000001_initial::Migration),
             Box::new(m20261121_000002_visibility::Migration),
             Box::new(m20261121_000003_search::Migration),
+            Box::new(m20261121_000004_response::Migration),
         ]
     }
 }

@@ -1,6 +1,10 @@
 //! What can go wrong in posts.
 
-use crate::{domain::BodyError, search::QueryError};
+use crate::{
+    domain::{BodyError, ReasonError, StageError},
+    reaction::MAX_EMOJI,
+    search::QueryError,
+};
 use hansa_kit::{
     codes::{Code, Denied, Rejection, UserError, UserErrorCode},
     idempotency::{self, KeyError},
@@ -18,6 +22,21 @@ pub enum Error {
     /// What is searched for cannot be.
     #[error(transparent)]
     Query(#[from] QueryError),
+    /// The post cannot be published when its author wants it to be.
+    #[error(transparent)]
+    Stage(#[from] StageError),
+    /// The reason for taking a post down is none.
+    #[error(transparent)]
+    Reason(#[from] ReasonError),
+    /// The reaction is not one emoji.
+    #[error("a reaction is one emoji")]
+    Emoji,
+    /// The post has reactions of too many kinds.
+    #[error("readers have reacted with {MAX_EMOJI} different emoji already; choose one of them")]
+    TooManyEmoji,
+    /// The post is hidden, or is not, already.
+    #[error("the post is so already")]
+    Moderated,
     /// There is no such post.
     #[error("there is no such post")]
     NotFound,
@@ -50,6 +69,15 @@ impl From<Error> for Rejection {
         let (code, field) = match error {
             Error::Body(BodyError::Blank) => (UserErrorCode::Blank, BODY),
             Error::Body(BodyError::TooLong) => (UserErrorCode::TooLong, BODY),
+            Error::Stage(StageError::Published) => (UserErrorCode::InvalidState, &["id"][..]),
+            Error::Stage(StageError::DraftWithTime | StageError::TooFar) => {
+                (UserErrorCode::Invalid, &["input", "publishAt"][..])
+            }
+            Error::Reason(ReasonError::Blank) => (UserErrorCode::Blank, &["reason"][..]),
+            Error::Reason(ReasonError::TooLong) => (UserErrorCode::TooLong, &["reason"][..]),
+            Error::Emoji => (UserErrorCode::Invalid, &["emoji"][..]),
+            Error::TooManyEmoji => (UserErrorCode::LimitExceeded, &["emoji"][..]),
+            Error::Moderated => (UserErrorCode::InvalidState, &["id"][..]),
             Error::NotFound => (UserErrorCode::NotFound, &["id"][..]),
             Error::NotAuthor => (UserErrorCode::Forbidden, &["id"][..]),
             Error::Stale => (UserErrorCode::Stale, &["input", "ifEditedAt"][..]),

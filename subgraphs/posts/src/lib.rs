@@ -7,8 +7,14 @@ mod domain;
 mod entity;
 mod error;
 mod events;
+mod feed;
 mod graphql;
+mod live;
+mod moderation;
 mod people;
+mod reaction;
+mod revision;
+mod schedule;
 mod search;
 mod service;
 mod store;
@@ -18,7 +24,7 @@ pub use graphql::{Schema, schema};
 pub use search::QueryError;
 pub use service::Service;
 
-use hansa_kit::{Deps, Role, consumer, database, idempotency, outbox, role::Task, serve};
+use hansa_kit::{Deps, Role, consumer, database, idempotency, outbox, role::Task, serve, signals::Signals, streams};
 use sea_orm::DatabaseConnection;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -54,7 +60,7 @@ pub async fn build(config: &Config, deps: &Deps) -> Result<Role, Error> {
 
 /// The service on its opened and migrated database.
 pub fn role(database: DatabaseConnection, deps: &Deps) -> Role {
-    let service = Service::new(database.clone(), deps.clock.clone());
+    let service = Service::new(database.clone(), deps.signals.clone(), deps.clock.clone());
     let source = consumer::Source {
         database: database.clone(),
         bus: deps.bus.clone(),
@@ -71,7 +77,9 @@ pub fn role(database: DatabaseConnection, deps: &Deps) -> Role {
     );
     let consume = consumer::run(source, deps.shutdown.clone(), events::handler(service.clone()));
     let schema = schema(service.clone());
-    let pruned = service.clone();
+    let (scheduled, announced, pruned) = (service.clone(), service.clone(), service.clone());
+    let publish = move || schedule::publish_due(scheduled.clone());
+    let distribute = move || live::distribute(announced.clone());
     let prune = move || prune(pruned.clone());
     let shutdown = deps.shutdown.clone();
     let backfill = move || backfill(service.clone(), shutdown.clone());
@@ -83,6 +91,8 @@ pub fn role(database: DatabaseConnection, deps: &Deps) -> Role {
             Task::new("posts.outbox", relay),
             Task::new("posts.consumer", consume),
             Task::every("posts.search", BACKFILL_EVERY, deps.shutdown.clone(), backfill),
+            Task::every("posts.schedule", schedule::EVERY, deps.shutdown.clone(), publish),
+            Task::every("posts.live", live::EVERY, deps.shutdown.clone(), distribute),
             Task::every("posts.prune", PRUNE_EVERY, deps.shutdown.clone(), prune),
         ],
     }
@@ -91,7 +101,9 @@ pub fn role(database: DatabaseConnection, deps: &Deps) -> Role {
 async fn prune(service: Service) -> Result<(), hansa_kit::Error> {
     let now = service.clock.now();
     consumer::prune(&service.database, now).await?;
-    idempotency::prune(&service.database, now).await
+    idempotency::prune(&service.database, now).await?;
+    streams::prune(&service.database, now).await?;
+    service::erase_again(&service).await
 }
 
 async fn backfill(service: Service, shutdown: CancellationToken) -> Result<(), hansa_kit::Error> {
@@ -100,6 +112,6 @@ async fn backfill(service: Service, shutdown: CancellationToken) -> Result<(), h
 
 /// The subgraph's federation SDL; needs no database.
 pub fn sdl() -> String {
-    let service = Service::new(DatabaseConnection::default(), hansa_kit::Clock::default());
+    let service = Service::new(DatabaseConnection::default(), Signals::memory(), hansa_kit::Clock::default());
     schema(service).sdl_with_options(async_graphql::SDLExportOptions::new().federation())
 }

@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use hansa_kit::Error;
 use sea_orm::{
     ActiveValue::Set,
-    ConnectionTrait,
+    ConnectionTrait, QuerySelect,
     entity::prelude::*,
     sea_query::{Condition, Expr, ExprTrait, OnConflict, Query, SelectStatement},
 };
@@ -88,6 +88,12 @@ async fn forget(transaction: &impl ConnectionTrait, id: Uuid) -> Result<(), Erro
     Ok(())
 }
 
+/// Who has been erased since `time`.
+pub(crate) async fn erased_since(database: &impl ConnectionTrait, time: DateTime<Utc>) -> Result<Vec<Uuid>, Error> {
+    let erased = erased_user::Entity::find().filter(erased_user::Column::ErasedAt.gte(time));
+    Ok(erased.all(database).await?.into_iter().map(|user| user.id).collect())
+}
+
 /// Whether nobody of `ids` is known to be without an account.
 pub(crate) async fn are_there<const N: usize>(database: &impl ConnectionTrait, ids: [Uuid; N]) -> Result<bool, Error> {
     Ok(erased_user::Entity::find().filter(erased_user::Column::Id.is_in(ids)).one(database).await?.is_none())
@@ -100,6 +106,20 @@ pub(crate) fn followed_by(user: Uuid) -> SelectStatement {
         .from(follow::Entity)
         .and_where(Expr::col((follow::Entity, follow::Column::FollowerId)).eq(user))
         .to_owned()
+}
+
+/// The ids of those who follow `user`, as a subquery.
+pub(crate) fn followers_of(user: Uuid) -> SelectStatement {
+    Query::select()
+        .column((follow::Entity, follow::Column::FollowerId))
+        .from(follow::Entity)
+        .and_where(Expr::col((follow::Entity, follow::Column::FolloweeId)).eq(user))
+        .to_owned()
+}
+
+/// How many people `user` follows, counted up to `limit`.
+pub(crate) async fn count_followed(database: &impl ConnectionTrait, user: Uuid, limit: u64) -> Result<u64, Error> {
+    Ok(follow::Entity::find().filter(follow::Column::FollowerId.eq(user)).limit(limit).count(database).await?)
 }
 
 /// The ids of the friends of `user`, as a subquery.

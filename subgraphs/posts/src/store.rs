@@ -1,7 +1,7 @@
 //! Every query of posts. Whoever reads sees what [`visible_to`] lets them see.
 
 use crate::{
-    domain::{Body, Filter, Reader, Sort, SortField, Status, Visibility},
+    domain::{Filter, Reader, Sort, SortField, Status, Visibility},
     entity::post::{ActiveModel, Column, Entity, Model},
     people,
 };
@@ -12,8 +12,8 @@ use hansa_kit::{
     paging::{Page, Position, Slice, keyset},
 };
 use sea_orm::{
-    ActiveValue::{NotSet, Set},
-    ConnectionTrait, FromQueryResult, QuerySelect, QueryTrait,
+    ActiveValue::NotSet,
+    ConnectionTrait, FromQueryResult, IntoActiveModel, QueryOrder, QuerySelect, QueryTrait,
     entity::prelude::*,
     sea_query::{Alias, Asterisk, Condition, Expr, ExprTrait, Query, SelectStatement, UnionType},
 };
@@ -55,19 +55,19 @@ impl Sort {
 /// Which posts `reader` may see: their own, whatever their status, and the published ones of others that the visibility
 /// opens to them. For any query with the table `post`.
 pub(crate) fn visible_to(reader: Reader) -> Condition {
-    let is_published = Column::Status.eq(Status::Published);
-    let Some(reader) = reader else {
-        return Condition::all().add(is_published).add(Column::Visibility.eq(Visibility::Public));
-    };
-    let open = Condition::all()
-        .add(is_published)
-        .add(people::no_block(reader, Column::AuthorId))
-        .add(is_audience(reader, Column::Visibility));
-    Condition::any().add(Column::AuthorId.eq(reader)).add(open)
+    let open = Condition::all().add(Column::Status.eq(Status::Published)).add(is_audience(reader, Column::Visibility));
+    let Some(reader) = reader else { return open };
+    Condition::any().add(Column::AuthorId.eq(reader)).add(open.add(people::no_block(reader, Column::AuthorId)))
 }
 
-/// That `reader` is among those for whom the visibility in this column is meant, beside the author of the post.
-fn is_audience(reader: Uuid, visibility: impl ColumnTrait) -> Condition {
+/// That `reader` is the author of the post or among those for whom the visibility in this column is meant.
+pub(crate) fn may_read(reader: Reader, visibility: impl ColumnTrait) -> Condition {
+    is_audience(reader, visibility).add_option(reader.map(|reader| Column::AuthorId.eq(reader)))
+}
+
+/// That `reader` is among those for whom the visibility in this column is meant. A union, to which more may be added.
+fn is_audience(reader: Reader, visibility: impl ColumnTrait) -> Condition {
+    let Some(reader) = reader else { return Condition::any().add(visibility.eq(Visibility::Public)) };
     let is_friend = || people::is_friend(reader, Column::AuthorId);
     let follows = people::follows(reader, Column::AuthorId);
     Condition::any()
@@ -81,9 +81,15 @@ pub(crate) fn listed_to(reader: Reader) -> Condition {
     Condition::all().add(Column::PublishedAt.is_not_null()).add(visible_to(reader))
 }
 
-/// The post `id`, whoever may see it.
-pub(crate) async fn find(database: &impl ConnectionTrait, id: Uuid) -> Result<Option<Model>, Error> {
-    Ok(Entity::find_by_id(id).one(database).await?)
+/// The post `id`, whoever may see it; nobody else changes it before the transaction ends.
+pub(crate) async fn find_for_change(transaction: &impl ConnectionTrait, id: Uuid) -> Result<Option<Model>, Error> {
+    // SQLite has no such locks and needs none: one transaction writes at a time.
+    Ok(Entity::find_by_id(id).lock_exclusive().one(transaction).await?)
+}
+
+/// The post `id`, if `reader` may see it.
+pub(crate) async fn find(database: &impl ConnectionTrait, reader: Reader, id: Uuid) -> Result<Option<Model>, Error> {
+    Ok(Entity::find_by_id(id).filter(visible_to(reader)).one(database).await?)
 }
 
 /// Those of the posts `ids` that `reader` may see, by their ids.
@@ -113,31 +119,16 @@ pub(crate) async fn count(database: &impl ConnectionTrait, reader: Reader, filte
     Ok(matching(reader, filter).count(database).await?)
 }
 
-/// Many authors' pages, by one statement: a union of their queries, each of which reads no more than its page from the
-/// index.
+/// Many authors' pages, by one statement.
 pub(crate) async fn list_of_authors(
     database: &impl ConnectionTrait,
     pages: &[AuthorPage],
 ) -> Result<HashMap<AuthorPage, Slice<Model>>, Error> {
-    let branches = (0_i32..).zip(pages).map(|(branch, page)| {
+    let queries = pages.iter().map(|page| {
         let filter = Filter { author_id: Some(page.author_id), ..Filter::default() };
-        let posts = sorted(matching(page.reader, &filter), page.sort, page.after, page.limit).into_query();
-        // Wrapped, for members of a union may not have an order or limit of their own on SQLite.
-        Query::select()
-            .expr_as(Expr::val(branch), Alias::new("branch"))
-            .column(Asterisk)
-            .from_subquery(posts, Alias::new("page"))
-            .to_owned()
+        sorted(matching(page.reader, &filter), page.sort, page.after, page.limit).into_query()
     });
-    let Some(union) = union_all(branches) else { return Ok(HashMap::new()) };
-    let mut found: Vec<Vec<Model>> = vec![Vec::new(); pages.len()];
-    for row in database.query_all(&union).await? {
-        let branch: i32 = row.try_get("", "branch")?;
-        if let Some(posts) = usize::try_from(branch).ok().and_then(|branch| found.get_mut(branch)) {
-            posts.push(Model::from_query_result(&row, "")?);
-        }
-    }
-    // A union promises no order.
+    let mut found: Vec<Vec<Model>> = union(database, queries).await?;
     for (posts, page) in found.iter_mut().zip(pages) {
         posts.sort_by_key(|post| page.sort.position(post));
         if page.sort.direction == SortDirection::Desc {
@@ -145,6 +136,31 @@ pub(crate) async fn list_of_authors(
         }
     }
     Ok(pages.iter().zip(found).map(|(page, posts)| (page.clone(), Slice::of(posts, page.limit))).collect())
+}
+
+/// The rows that each of `queries` finds, by one statement: a union of them, each of which reads no more than its limit
+/// from its index. It promises no order.
+pub(crate) async fn union<M: FromQueryResult>(
+    database: &impl ConnectionTrait,
+    queries: impl ExactSizeIterator<Item = SelectStatement>,
+) -> Result<Vec<Vec<M>>, Error> {
+    let mut found: Vec<Vec<M>> = std::iter::repeat_with(Vec::new).take(queries.len()).collect();
+    let branches = (0_i32..).zip(queries).map(|(branch, query)| {
+        // Wrapped, for members of a union may not have an order or limit of their own on SQLite.
+        Query::select()
+            .expr_as(Expr::val(branch), Alias::new("branch"))
+            .column(Asterisk)
+            .from_subquery(query, Alias::new("page"))
+            .to_owned()
+    });
+    let Some(union) = union_all(branches) else { return Ok(found) };
+    for row in database.query_all(&union).await? {
+        let branch: i32 = row.try_get("", "branch")?;
+        if let Some(rows) = usize::try_from(branch).ok().and_then(|branch| found.get_mut(branch)) {
+            rows.push(M::from_query_result(&row, "")?);
+        }
+    }
+    Ok(found)
 }
 
 fn union_all(members: impl Iterator<Item = SelectStatement>) -> Option<SelectStatement> {
@@ -184,74 +200,81 @@ pub(crate) fn condition(reader: Reader, filter: &Filter) -> Condition {
         .add_option(to.map(|to| Column::CreatedAt.lt(to)))
 }
 
-fn sorted(posts: Select<Entity>, sort: Sort, after: Option<Position>, limit: u64) -> Select<Entity> {
+/// `posts` in this order, those behind `after`, and one more than `limit`.
+pub(crate) fn sorted(posts: Select<Entity>, sort: Sort, after: Option<Position>, limit: u64) -> Select<Entity> {
     keyset(posts, &[sort.column(), Column::Id], sort.direction, after.map(Into::into), limit)
 }
 
 /// Adds a post.
-pub(crate) async fn insert(
-    transaction: &impl ConnectionTrait,
-    id: Uuid,
-    author_id: Uuid,
-    body: &Body,
-    visibility: Visibility,
-    now: DateTime<Utc>,
-) -> Result<Model, Error> {
-    let post = ActiveModel {
-        id: Set(id),
-        author_id: Set(author_id),
-        body: Set(body.as_str().to_owned()),
-        created_at: Set(now),
-        edited_at: Set(None),
-        changed_at: NotSet,
-        status: Set(Status::Published),
-        visibility: Set(visibility),
-        published_at: Set(Some(now)),
-        publish_at: Set(None),
-        hidden_reason: Set(None),
-    };
-    Ok(Entity::insert(post).exec_with_returning(transaction).await?)
+pub(crate) async fn insert(transaction: &impl ConnectionTrait, post: Model) -> Result<Model, Error> {
+    Ok(Entity::insert(all_of(post)).exec_with_returning(transaction).await?)
 }
 
-/// Which edit of a post a change builds on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Expected {
-    /// Whichever.
-    Any,
-    /// The one of this time; `None` is a post that was never edited.
-    EditedAt(Option<DateTime<Utc>>),
+/// Writes what has changed of a post that [`find_for_change`] has found.
+pub(crate) async fn update(transaction: &impl ConnectionTrait, post: Model) -> Result<Model, Error> {
+    Ok(Entity::update(all_of(post)).exec(transaction).await?)
 }
 
-/// Gives the author's post another text if it is as `expected`; `None` when there is no such post.
-pub(crate) async fn update_body(
+/// Everything but what the database generates.
+fn all_of(post: Model) -> ActiveModel {
+    ActiveModel { changed_at: NotSet, ..post.into_active_model().reset_all() }
+}
+
+/// Deletes a post, with its revisions and reactions.
+pub(crate) async fn delete(transaction: &impl ConnectionTrait, id: Uuid) -> Result<(), Error> {
+    Entity::delete_by_id(id).exec(transaction).await?;
+    Ok(())
+}
+
+/// Which posts were to be published by `now`, first those that were to be first; at most `limit` of them.
+pub(crate) async fn due(database: &impl ConnectionTrait, now: DateTime<Utc>, limit: u64) -> Result<Vec<Uuid>, Error> {
+    let due = Entity::find()
+        .select_only()
+        .column(Column::Id)
+        .filter(Column::PublishAt.lte(now))
+        .order_by_asc(Column::PublishAt)
+        .order_by_asc(Column::Id)
+        .limit(limit);
+    Ok(due.into_tuple().all(database).await?)
+}
+
+/// Publishes the post `id` as of the time that it is scheduled for; `None` when that is not to be done by `now`, or is done.
+pub(crate) async fn publish_if_due(
     transaction: &impl ConnectionTrait,
     id: Uuid,
-    author_id: Uuid,
-    body: &Body,
-    expected: Expected,
     now: DateTime<Utc>,
 ) -> Result<Option<Model>, Error> {
-    let update = Entity::update_many()
-        .col_expr(Column::Body, Expr::val(body.as_str()))
-        .col_expr(Column::EditedAt, Expr::val(now))
+    let published = Entity::update_many()
+        .col_expr(Column::Status, Expr::val(Status::Published))
+        .col_expr(Column::PublishedAt, Expr::col(Column::PublishAt))
+        .col_expr(Column::PublishAt, Expr::val(None::<DateTime<Utc>>))
         .filter(Column::Id.eq(id))
-        .filter(Column::AuthorId.eq(author_id));
-    let update = match expected {
-        Expected::Any => update,
-        Expected::EditedAt(None) => update.filter(Column::EditedAt.is_null()),
-        Expected::EditedAt(Some(time)) => update.filter(Column::EditedAt.eq(time)),
-    };
-    Ok(update.exec_with_returning(transaction).await?.pop())
+        .filter(Column::PublishAt.lte(now))
+        .exec_with_returning(transaction)
+        .await?;
+    Ok(published.into_iter().next())
 }
 
-/// Deletes the author's post; false when there is no such post.
-pub(crate) async fn delete(transaction: &impl ConnectionTrait, id: Uuid, author_id: Uuid) -> Result<bool, Error> {
-    let deleted = Entity::delete_many()
-        .filter(Column::Id.eq(id))
-        .filter(Column::AuthorId.eq(author_id))
-        .exec(transaction)
-        .await?;
-    Ok(deleted.rows_affected > 0)
+/// A page of the author's drafts and scheduled posts, last edited first.
+pub(crate) async fn drafts(
+    database: &impl ConnectionTrait,
+    author: Uuid,
+    page: &Page<Position>,
+) -> Result<Slice<Model>, Error> {
+    let posts = sorted(drafts_of(author), DRAFTS, page.after, page.limit).all(database).await?;
+    Ok(Slice::of(posts, page.limit))
+}
+
+/// The order of drafts.
+pub(crate) const DRAFTS: Sort = Sort { field: SortField::EditedAt, direction: SortDirection::Desc };
+
+/// How many drafts and scheduled posts the author has.
+pub(crate) async fn count_drafts(database: &impl ConnectionTrait, author: Uuid) -> Result<u64, Error> {
+    Ok(drafts_of(author).count(database).await?)
+}
+
+fn drafts_of(author: Uuid) -> Select<Entity> {
+    Entity::find().filter(Column::AuthorId.eq(author)).filter(Column::PublishedAt.is_null())
 }
 
 /// Deletes some of the author's posts and returns which; none when none is left.

@@ -1,6 +1,6 @@
 //! The table `post`.
 
-use crate::domain::{Status, Visibility};
+use crate::domain::{Stage, Status, Visibility};
 use sea_orm::entity::prelude::*;
 
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
@@ -29,3 +29,26 @@ pub(crate) struct Model {
 pub(crate) enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}
+
+impl Model {
+    /// Where the post stands on its way to its readers.
+    pub(crate) fn stage(&self) -> Stage {
+        match (self.published_at, self.publish_at) {
+            (Some(_), _) => Stage::Published,
+            (None, Some(time)) => Stage::Scheduled(time),
+            (None, None) => Stage::Draft,
+        }
+    }
+
+    /// Brings the post to another stage, of which it is `now`.
+    pub(crate) fn enter(&mut self, stage: Stage, now: DateTimeUtc) {
+        if stage == self.stage() {
+            return;
+        }
+        (self.status, self.publish_at, self.published_at) = match stage {
+            Stage::Draft => (Status::Draft, None, None),
+            Stage::Scheduled(time) => (Status::Scheduled, Some(time), None),
+            Stage::Published => (Status::Published, None, Some(now)),
+        };
+    }
+}

@@ -5,10 +5,12 @@ mod loaders;
 mod mutation;
 mod query;
 mod search;
+mod subscription;
 mod types;
+mod viewer;
 
 use crate::Service;
-use async_graphql::{Context, EmptySubscription, MergedObject, dataloader::DataLoader};
+use async_graphql::{Context, MergedObject, dataloader::DataLoader};
 use hansa_kit::serve::{MAX_COMPLEXITY, MAX_DEPTH};
 
 /// The root of queries.
@@ -17,7 +19,7 @@ use hansa_kit::serve::{MAX_COMPLEXITY, MAX_DEPTH};
 pub struct Query(query::Posts, search::Search, federation::Entities);
 
 /// The executable schema.
-pub type Schema = async_graphql::Schema<Query, mutation::Mutation, EmptySubscription>;
+pub type Schema = async_graphql::Schema<Query, mutation::Mutation, subscription::Subscription>;
 
 /// Most keys that one loader reads by one statement; SQLite takes a union of no more than 500 members.
 const LOADER_BATCH: usize = 200;
@@ -25,9 +27,11 @@ const LOADER_BATCH: usize = 200;
 /// The schema over `service`. A request carries the [`Viewer`](hansa_kit::Viewer) in its data; without it the caller is anonymous.
 pub fn schema(service: Service) -> Schema {
     let loader = DataLoader::new(loaders::Posts(service.clone()), tokio::spawn);
-    Schema::build(Query::default(), mutation::Mutation, EmptySubscription)
+    Schema::build(Query::default(), mutation::Mutation, subscription::Subscription)
         .register_output_type::<types::Node>()
+        .register_output_type::<subscription::StreamEvent>()
         .enable_federation()
+        .enable_subscription_in_federation()
         .limit_depth(MAX_DEPTH)
         .limit_complexity(MAX_COMPLEXITY)
         .data(loader.max_batch_size(LOADER_BATCH))

@@ -1,9 +1,14 @@
 //! The objects and inputs of the schema.
 
-use super::{loader, loaders::CountOf};
+use super::{
+    loader,
+    loaders::{CountOf, ReactionsTo, RevisionsOf},
+};
 use crate::{
     domain::{Filter, POST_PREFIX, Sort, SortField, Status, Visibility},
     entity::post::Model,
+    reaction::Summary,
+    revision::{self, RevisionPage},
     store::AuthorPage,
 };
 use async_graphql::{Context, ID, InputObject, Interface, MaybeUndefined, Object, SimpleObject};
@@ -66,7 +71,7 @@ impl Post {
         self.0.created_at
     }
 
-    /// When it was last edited; null when it never was.
+    /// When its text was last edited, be it before it was published; null when it never was.
     async fn edited_at(&self) -> Option<DateTime<Utc>> {
         self.0.edited_at
     }
@@ -74,6 +79,79 @@ impl Post {
     /// When it was published; null for drafts and scheduled posts.
     async fn published_at(&self) -> Option<DateTime<Utc>> {
         self.0.published_at
+    }
+
+    /// When it is going to be published; null unless it is scheduled.
+    async fn publish_at(&self) -> Option<DateTime<Utc>> {
+        self.0.publish_at
+    }
+
+    /// Why a moderator took it down; null unless it is hidden.
+    async fn hidden_reason(&self) -> Option<&str> {
+        self.0.hidden_reason.as_deref()
+    }
+
+    /// Its former texts since it was published, the 100 newest, newest first. Whoever could not see the post while it had a
+    /// text does not see that text.
+    async fn revisions(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "How many at most, up to 100.", default = 20)] first: Option<i32>,
+        #[graphql(desc = "Only those behind this cursor.")] after: Option<String>,
+    ) -> async_graphql::Result<Option<PostRevisionConnection>> {
+        let Page { limit, after } = Page::new(first, after)?;
+        let (reader, post_id) = (Viewer::in_context(context).user_id(), self.0.id);
+        let revisions = async {
+            let slice = loader(context).load_one(RevisionPage { reader, post_id, limit, after }).await?;
+            Ok::<_, Fault>(slice.unwrap_or_else(|| Slice::of(Vec::new(), limit)))
+        };
+        let total = TotalCount::when_selected(context, async {
+            Ok::<_, Fault>(loader(context).load_one(RevisionsOf(reader, post_id)).await?.unwrap_or(0))
+        });
+        let (revisions, total) = futures::try_join!(revisions, total)?;
+        Ok(Some(connection(revisions, after.is_some(), total, revision::position, PostRevision::from)))
+    }
+
+    /// What its readers think of it, the most frequent emoji first.
+    async fn reactions(&self, context: &Context<'_>) -> async_graphql::Result<Vec<ReactionSummary>> {
+        let key = ReactionsTo(Viewer::in_context(context).user_id(), self.0.id);
+        let summaries = loader(context).load_one(key).await?.unwrap_or_default();
+        Ok(summaries.into_iter().map(ReactionSummary::from).collect())
+    }
+}
+
+/// A text that a post had before it was edited.
+#[derive(Clone, Debug, SimpleObject)]
+pub struct PostRevision {
+    /// The text.
+    body: Markdown,
+    /// When the post got this text.
+    edited_at: DateTime<Utc>,
+}
+
+impl From<crate::entity::revision::Model> for PostRevision {
+    fn from(revision: crate::entity::revision::Model) -> Self {
+        Self { body: Markdown(revision.body), edited_at: revision.edited_at }
+    }
+}
+
+/// A page of a post's revisions.
+pub(crate) type PostRevisionConnection = KeysetConnection<Position, PostRevision>;
+
+/// How many readers have reacted to a post with one emoji.
+#[derive(Clone, Debug, SimpleObject)]
+pub struct ReactionSummary {
+    /// The emoji, fully qualified as Unicode has it.
+    emoji: String,
+    /// How many readers.
+    count: i32,
+    /// Whether the caller is one of them.
+    viewer_has_reacted: bool,
+}
+
+impl From<Summary> for ReactionSummary {
+    fn from(Summary { emoji, count, is_own }: Summary) -> Self {
+        Self { emoji, count: i32::try_from(count).unwrap_or(i32::MAX), viewer_has_reacted: is_own }
     }
 }
 
@@ -163,24 +241,39 @@ impl From<PostSort> for Sort {
     }
 }
 
-/// A post to be published.
+/// A post to be made.
 #[derive(Clone, Debug, InputObject)]
 pub struct PostCreateInput {
     /// The text: 1 to 10 000 characters, white space around it not counted and not kept.
     pub(crate) body: String,
-    /// Who may read it.
+    /// Who may read it once it is published.
     #[graphql(default)]
     pub(crate) visibility: Visibility,
-    /// Sent again with the same key within 24 hours, the mutation publishes nothing new and answers with the same post.
+    /// Whether it is kept for its author, to be published by `postUpdate`.
+    #[graphql(default)]
+    pub(crate) is_draft: bool,
+    /// When it is going to be published, up to a year ahead. A time that has come means now, as none does; drafts have none.
+    #[graphql(validator(custom = "storable"))]
+    pub(crate) publish_at: Option<DateTime<Utc>>,
+    /// Sent again with the same key within 24 hours, the mutation makes nothing new and answers with the same post.
     pub(crate) idempotency_key: Option<String>,
 }
 
-/// A change of a post.
+/// A change of a post; what is omitted stays as it is.
 #[derive(Clone, Debug, InputObject)]
 pub struct PostUpdateInput {
     /// The new text: 1 to 10 000 characters, white space around it not counted and not kept.
-    pub(crate) body: String,
-    /// The post's `editedAt` as the caller has read it, null included: the change is refused as STALE when the post was
+    pub(crate) body: Option<String>,
+    /// Who may read it from now on.
+    pub(crate) visibility: Option<Visibility>,
+    /// False publishes a draft, at `publishAt` or else now; true makes a draft of a scheduled post. A post that has been
+    /// published stays so.
+    pub(crate) is_draft: Option<bool>,
+    /// When it is going to be published, up to a year ahead; a time that has come means now. Null makes a draft of a
+    /// scheduled post.
+    #[graphql(validator(custom = "storable"))]
+    pub(crate) publish_at: MaybeUndefined<DateTime<Utc>>,
+    /// The post's `editedAt` as the caller has read it, null included: the change is refused as STALE when the text was
     /// edited meanwhile. Without it the last change wins.
     #[graphql(validator(custom = "storable"))]
     pub(crate) if_edited_at: MaybeUndefined<DateTime<Utc>>,
@@ -209,6 +302,42 @@ pub struct PostUpdatePayload {
 pub struct PostDeletePayload {
     /// The id that the post had.
     pub(crate) deleted_post_id: Option<ID>,
+    /// Why nothing was done; empty on success.
+    pub(crate) user_errors: Vec<UserError>,
+}
+
+/// The result of `postReactionAdd`.
+#[derive(Debug, SimpleObject)]
+pub struct PostReactionAddPayload {
+    /// The post as it is now.
+    pub(crate) post: Option<Post>,
+    /// Why nothing was done; empty on success.
+    pub(crate) user_errors: Vec<UserError>,
+}
+
+/// The result of `postReactionRemove`.
+#[derive(Debug, SimpleObject)]
+pub struct PostReactionRemovePayload {
+    /// The post as it is now.
+    pub(crate) post: Option<Post>,
+    /// Why nothing was done; empty on success.
+    pub(crate) user_errors: Vec<UserError>,
+}
+
+/// The result of `postHide`.
+#[derive(Debug, SimpleObject)]
+pub struct PostHidePayload {
+    /// The hidden post.
+    pub(crate) post: Option<Post>,
+    /// Why nothing was done; empty on success.
+    pub(crate) user_errors: Vec<UserError>,
+}
+
+/// The result of `postUnhide`.
+#[derive(Debug, SimpleObject)]
+pub struct PostUnhidePayload {
+    /// The post as it is now.
+    pub(crate) post: Option<Post>,
     /// Why nothing was done; empty on success.
     pub(crate) user_errors: Vec<UserError>,
 }

@@ -1,21 +1,12 @@
-use crate::world::{World, noon, user};
-use chrono::Utc;
-use hansa_kit::{Clock, bus::Record, testing, viewer::Viewer};
+use crate::world::{World, noon, record, user, within};
+use hansa_kit::{Clock, testing, viewer::Viewer};
 use hansa_migrations::posts::Migrator;
 use hansa_schema::{
     Envelope, Event,
     posts::{self, PostDeleted},
     users::{self, UserDeleted},
 };
-use std::{collections::HashSet, time::Duration};
-use uuid::Uuid;
-
-const DEADLINE: Duration = Duration::from_secs(30);
-
-fn record<E: Event>(event: E) -> Record {
-    let envelope = Envelope::new(Uuid::now_v7(), Utc::now(), event);
-    Record { key: envelope.subject.clone(), payload: serde_json::to_vec(&envelope).unwrap() }
-}
+use std::collections::HashSet;
 
 #[tokio::test]
 async fn an_author_who_is_gone_takes_their_posts_along() {
@@ -52,12 +43,12 @@ async fn an_author_who_is_gone_takes_their_posts_along() {
             }
             deleted
         };
-        assert_eq!(tokio::time::timeout(DEADLINE, all_deleted).await.unwrap(), of_ann);
+        assert_eq!(within(all_deleted).await, of_ann);
         assert_eq!(world.bodies("").await, ["stays"]);
 
         deps.shutdown.cancel();
         for task in tasks {
-            tokio::time::timeout(DEADLINE, task).await.unwrap().unwrap();
+            within(task).await.unwrap();
         }
         log.drop().await;
     })

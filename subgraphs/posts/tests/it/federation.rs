@@ -72,13 +72,18 @@ fn the_sdl_is_as_agreed() {
     let sdl = on_one_line(&hansa_posts::sdl());
     for part in [
         "type Post implements Node @key(fields: \"id\") { id: ID! author: User body: Markdown! visibility: \
-         PostVisibility! status: PostStatus! createdAt: DateTime! editedAt: DateTime publishedAt: DateTime }",
+         PostVisibility! status: PostStatus! createdAt: DateTime! editedAt: DateTime publishedAt: DateTime \
+         publishAt: DateTime hiddenReason: String revisions( first: Int = 20, after: String ): PostRevisionConnection \
+         reactions: [ReactionSummary!]! }",
         "type User implements Node @key(fields: \"id\") { id: ID! posts( sort: PostSort, first: Int = 20, \
          after: String ): PostConnection }",
         "type PostConnection @shareable { pageInfo: PageInfo! edges: [PostEdge!]! nodes: [Post!]! totalCount: Int }",
         "post( id: ID! ): Post posts( filter: PostFilter, sort: PostSort, first: Int = 20, after: String ): PostConnection",
         "postUpdate( id: ID!, input: PostUpdateInput! ): PostUpdatePayload",
-        "input PostUpdateInput { body: String! ifEditedAt: DateTime }",
+        "input PostUpdateInput { body: String visibility: PostVisibility isDraft: Boolean publishAt: DateTime ifEditedAt: \
+         DateTime }",
+        "postHide( id: ID!, reason: String! ): PostHidePayload @requiresScopes(scopes: [[\"admin\"], [\"staff\"]])",
+        "feedEvents( after: String ): FeedEvent!",
         "input PostSort { field: PostSortField! direction: SortDirection! = DESC }",
         "type PostDeletePayload { deletedPostId: ID userErrors: [UserError!]! }",
     ] {

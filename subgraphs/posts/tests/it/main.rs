@@ -4,7 +4,12 @@
 
 mod events;
 mod federation;
+mod feed;
+mod live;
+mod publishing;
 mod reading;
+mod responding;
 mod search;
+mod visibility;
 mod world;
 mod writing;

@@ -33,7 +33,7 @@ async fn a_post_is_published_changed_and_deleted_by_its_author() {
         assert_eq!(data["postDelete"], json!({ "deletedPostId": post["id"], "userErrors": [] }));
         let found = world.ask(&ann, "query ($id: ID!) { post(id: $id) { id } }", json!({ "id": post["id"] })).await;
         assert_eq!(found["post"], Value::Null);
-        assert_eq!(world.outbox().await, ["posts.post.created", "posts.post.updated", "posts.post.deleted"]);
+        assert_eq!(world.outbox().await, ["posts.post.published", "posts.post.updated", "posts.post.deleted"]);
     })
     .await;
 }
@@ -76,7 +76,7 @@ async fn only_the_author_changes_and_deletes() {
             assert_eq!(data["postDelete"]["userErrors"], refusal("NOT_FOUND", &["id"]));
         }
         assert_eq!(world.bodies("").await, ["Ann's"]);
-        assert_eq!(world.outbox().await, ["posts.post.created"]);
+        assert_eq!(world.outbox().await, ["posts.post.published"]);
 
         let nobody = Viewer::Anonymous;
         assert_eq!(world.code(&nobody, CREATE, json!({ "input": { "body": "x" } })).await, "UNAUTHENTICATED");
