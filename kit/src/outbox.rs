@@ -72,6 +72,27 @@ impl Outbox {
 /// # Errors
 /// When the database fails or the event is too large for the bus.
 pub async fn write<E: Event, C: ConnectionTrait>(transaction: &C, now: DateTime<Utc>, event: E) -> Result<(), Error> {
+    write_all(transaction, now, [event]).await
+}
+
+/// Writes events that happen with this transaction, in their order, by one statement: some hundreds at most. Call
+/// [`Outbox::wake`] after the commit.
+///
+/// # Errors
+/// When the database fails or an event is too large for the bus.
+pub async fn write_all<E: Event, C: ConnectionTrait>(
+    transaction: &C,
+    now: DateTime<Utc>,
+    events: impl IntoIterator<Item = E>,
+) -> Result<(), Error> {
+    let rows: Vec<_> = events.into_iter().map(|event| row(now, event)).collect::<Result<_, _>>()?;
+    if !rows.is_empty() {
+        entity::Entity::insert_many(rows).exec_without_returning(transaction).await?;
+    }
+    Ok(())
+}
+
+fn row<E: Event>(now: DateTime<Utc>, event: E) -> Result<entity::ActiveModel, Error> {
     let envelope = Envelope { traceparent: trace::traceparent(), ..Envelope::new(ids::new(), now, event) };
     let payload = serde_json::to_string(&envelope)?;
     let size = envelope.subject.len() + payload.len();
@@ -79,16 +100,14 @@ pub async fn write<E: Event, C: ConnectionTrait>(transaction: &C, now: DateTime<
         // Once committed it could never be published, and nothing behind it either.
         return Err(bus::Error::TooLarge { topic: E::TOPIC.to_owned(), size }.into());
     }
-    let row = entity::ActiveModel {
+    Ok(entity::ActiveModel {
         seq: NotSet,
         event_id: Set(envelope.id),
         topic: Set(E::TOPIC.to_owned()),
-        key: Set(envelope.subject.clone()),
+        key: Set(envelope.subject),
         payload: Set(payload),
         created_at: Set(now),
-    };
-    entity::Entity::insert(row).exec_without_returning(transaction).await?;
-    Ok(())
+    })
 }
 
 /// How many events wait to be published.

@@ -1,6 +1,7 @@
 //! The system as separate processes, two replicas of each role, over Postgres, Kafka, Redis and SMTP.
 
 use crate::{
+    people,
     process::{Hansa, Settings},
     smtp::{self, Smtp},
     story,
@@ -120,4 +121,5 @@ async fn whole_loop_over_two_replicas_of_each_role() {
         accepted.iter().filter(|mail| mail.to == to).map(|mail| mail.subject.clone()).collect()
     })
     .await;
+    people::befriend(here, there, "ann", "bob").await;
 }

@@ -2,6 +2,7 @@
 
 use crate::{
     api::{mailbox, text},
+    people,
     process::Hansa,
     story,
 };
@@ -15,6 +16,7 @@ async fn whole_loop() {
         mailbox(&url).await.iter().filter(|mail| mail["to"] == to).map(|mail| text(&mail["subject"])).collect()
     })
     .await;
+    people::befriend(&url, &url, "ann", "bob").await;
 
     let mail = mailbox(&url).await.remove(0);
     for field in ["id", "messageId", "to", "subject", "text", "html", "sentAt"] {

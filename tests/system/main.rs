@@ -14,6 +14,7 @@ mod distributed;
 mod drain;
 mod embedded;
 mod mail_pace;
+mod people;
 mod process;
 #[expect(dead_code, reason = "here every mail is accepted")]
 #[path = "../../mailer/tests/it/server.rs"]

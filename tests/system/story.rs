@@ -97,7 +97,7 @@ async fn live_notifications(here: &str, there: &str, account: &Account) -> Socke
 }
 
 /// The cursor before all events: that of sequence 0.
-fn first_cursor() -> String {
+pub fn first_cursor() -> String {
     use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
     URL_SAFE_NO_PAD.encode("0")
 }

@@ -5,7 +5,7 @@
 
 use crate::{
     block::is_visible,
-    entity::{block, follow, friend},
+    entity::{block, follow, friend, friendship},
     pages,
 };
 use chrono::{DateTime, Utc};
@@ -17,7 +17,7 @@ use hansa_kit::{
 use sea_orm::{
     ConnectionTrait, FromQueryResult, QuerySelect, QueryTrait,
     entity::prelude::*,
-    sea_query::{Alias, Asterisk, Expr, ExprTrait, SelectStatement},
+    sea_query::{Asterisk, Expr, ExprTrait, SelectStatement},
 };
 use std::{cmp::Reverse, collections::HashMap};
 
@@ -66,8 +66,11 @@ pub(crate) async fn list(
     database: &impl ConnectionTrait,
     wanted: &[CirclePage],
 ) -> Result<HashMap<CirclePage, Slice<Member>>, Error> {
-    let found = pages::read::<Member>(database, wanted.iter().map(page)).await?;
-    let slices = found.into_iter().zip(wanted).map(|(mut members, page)| {
+    let queries =
+        wanted.iter().enumerate().flat_map(|(n, page)| queries(page).into_iter().map(move |query| (n, query)));
+    let mut found = pages::read::<Member>(database, queries).await?;
+    let slices = wanted.iter().enumerate().map(|(n, page)| {
+        let mut members = found.remove(&n).unwrap_or_default();
         members.sort_by_key(|member| Reverse(member.position()));
         (*page, Slice::of(members, page.limit))
     });
@@ -80,48 +83,58 @@ pub(crate) async fn count(database: &impl ConnectionTrait, circles: &[Circle]) -
     struct Count {
         people: i64,
     }
-    let found = pages::read::<Count>(database, circles.iter().map(size)).await?;
-    let counts = found
-        .into_iter()
-        .zip(circles)
-        .map(|(rows, circle)| (*circle, rows.first().map_or(0, |row| u64::try_from(row.people).unwrap_or(0))));
+    let found = pages::read::<Count>(database, circles.iter().map(size).enumerate()).await?;
+    let counts = circles.iter().enumerate().map(|(n, circle)| {
+        let people = found.get(&n).and_then(|rows| rows.first()).map_or(0, |row| row.people);
+        (*circle, u64::try_from(people).unwrap_or(0))
+    });
     Ok(counts.collect())
 }
 
-fn page(CirclePage { circle, limit, after }: &CirclePage) -> SelectStatement {
-    fn of<E: EntityTrait>(
-        circle: &Circle,
-        [owner, other, since]: [E::Column; 3],
-        page: (Option<Position>, u64),
-    ) -> SelectStatement {
-        let members = members::<E>(circle, owner, other).column_as(other, "person_id").column_as(since, "since");
-        keyset(members, &[since, other], SortDirection::Desc, page.0.map(Into::into), page.1).into_query()
-    }
-    let page = (*after, *limit);
+/// What a page is read by. Friends by two queries, those who were asked and those who asked: so each is read in the order of
+/// its index.
+fn queries(page: &CirclePage) -> Vec<SelectStatement> {
+    let circle = &page.circle;
     match circle.kind {
         Kind::Friends => {
-            use friend::Column::{FriendId, Since, UserId};
-            of::<friend::Entity>(circle, [UserId, FriendId, Since], page)
+            use friendship::Column::{AddresseeId, RequesterId, RespondedAt, Status};
+            // Written out, for the indexes are of what is accepted only, which an argument would hide.
+            let accepted = Status.into_expr().eq(Expr::Constant("accepted".into()));
+            let side = |own, other| {
+                let members = members::<friendship::Entity>(circle, own, other).filter(accepted.clone());
+                keyset_page(page, members, other, RespondedAt)
+            };
+            vec![side(RequesterId, AddresseeId), side(AddresseeId, RequesterId)]
         }
         Kind::Followers => {
             use follow::Column::{CreatedAt, FolloweeId, FollowerId};
-            of::<follow::Entity>(circle, [FolloweeId, FollowerId, CreatedAt], page)
+            vec![keyset_page(page, members::<follow::Entity>(circle, FolloweeId, FollowerId), FollowerId, CreatedAt)]
         }
         Kind::Following => {
             use follow::Column::{CreatedAt, FolloweeId, FollowerId};
-            of::<follow::Entity>(circle, [FollowerId, FolloweeId, CreatedAt], page)
+            vec![keyset_page(page, members::<follow::Entity>(circle, FollowerId, FolloweeId), FolloweeId, CreatedAt)]
         }
         Kind::Blocked => {
             use block::Column::{BlockedId, BlockerId, CreatedAt};
-            of::<block::Entity>(circle, [BlockerId, BlockedId, CreatedAt], page)
+            vec![keyset_page(page, members::<block::Entity>(circle, BlockerId, BlockedId), BlockedId, CreatedAt)]
         }
     }
+}
+
+fn keyset_page<E: EntityTrait>(
+    page: &CirclePage,
+    members: Select<E>,
+    other: E::Column,
+    since: E::Column,
+) -> SelectStatement {
+    let members = members.column_as(other, "person_id").column_as(since, "since");
+    keyset(members, &[since, other], SortDirection::Desc, page.after.map(Into::into), page.limit).into_query()
 }
 
 fn size(circle: &Circle) -> SelectStatement {
     fn of<E: EntityTrait>(circle: &Circle, owner: E::Column, other: E::Column) -> SelectStatement {
         let mut members = members::<E>(circle, owner, other).into_query();
-        members.expr_as(Expr::col(Asterisk).count(), Alias::new("people")).to_owned()
+        members.expr_as(Expr::col(Asterisk).count(), "people").to_owned()
     }
     match circle.kind {
         Kind::Friends => of::<friend::Entity>(circle, friend::Column::UserId, friend::Column::FriendId),

@@ -3,32 +3,32 @@
 use hansa_kit::Error;
 use sea_orm::{
     ConnectionTrait, FromQueryResult,
-    sea_query::{Alias, Asterisk, Expr, Query, SelectStatement, UnionType},
+    sea_query::{Asterisk, Expr, Query, SelectStatement, UnionType},
 };
+use std::collections::HashMap;
 
-/// The rows of each of `queries`, in the order of the queries. Within one they are in no order: a union promises none.
+/// The rows of `queries`, each of which belongs to a page, by these pages. They are in no order: a union promises none.
 pub(crate) async fn read<T: FromQueryResult>(
     database: &impl ConnectionTrait,
-    queries: impl IntoIterator<Item = SelectStatement>,
-) -> Result<Vec<Vec<T>>, Error> {
-    let members: Vec<_> = (0_i32..).zip(queries).map(|(branch, query)| member(branch, query)).collect();
-    let mut found: Vec<Vec<T>> = members.iter().map(|_| Vec::new()).collect();
-    let union = members.into_iter().reduce(|mut union, member| union.union(UnionType::All, member).to_owned());
+    queries: impl IntoIterator<Item = (usize, SelectStatement)>,
+) -> Result<HashMap<usize, Vec<T>>, Error> {
+    let mut found: HashMap<usize, Vec<T>> = HashMap::new();
+    let members = queries.into_iter().map(|(page, query)| member(page, query));
+    let union = members.reduce(|mut union, member| union.union(UnionType::All, member).to_owned());
     let Some(union) = union else { return Ok(found) };
     for row in database.query_all(&union).await? {
-        let branch: i32 = row.try_get("", "branch")?;
-        if let Some(rows) = usize::try_from(branch).ok().and_then(|branch| found.get_mut(branch)) {
-            rows.push(T::from_query_result(&row, "")?);
-        }
+        let page: i64 = row.try_get("", "page")?;
+        let rows = found.entry(usize::try_from(page).unwrap_or_default()).or_default();
+        rows.push(T::from_query_result(&row, "")?);
     }
     Ok(found)
 }
 
 /// A query as a member of the union: wrapped, for members may not have an order or limit of their own on SQLite.
-fn member(branch: i32, query: SelectStatement) -> SelectStatement {
+fn member(page: usize, query: SelectStatement) -> SelectStatement {
     Query::select()
-        .expr_as(Expr::val(branch), Alias::new("branch"))
+        .expr_as(Expr::val(i64::try_from(page).unwrap_or_default()), "page")
         .column(Asterisk)
-        .from_subquery(query, Alias::new("page"))
+        .from_subquery(query, "rows")
         .to_owned()
 }

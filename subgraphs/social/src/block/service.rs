@@ -1,7 +1,7 @@
 //! What can be done with blocks, and who may do it: each change and its events in one transaction.
 
 use super::store;
-use crate::{Error, Service, follow, friendship, pair};
+use crate::{Error, Service, entity::block::Model, follow, friendship, pair};
 use chrono::{DateTime, Utc};
 use hansa_kit::{Viewer, outbox};
 use hansa_schema::social::{BlockCreated, BlockDeleted};
@@ -35,24 +35,13 @@ pub(crate) async fn delete(service: &Service, viewer: &Viewer, blocked: Option<U
     let blocker = viewer.require()?.user_id;
     let blocked = blocked.ok_or(Error::NoSuchPerson)?;
     let transaction = pair::begin(service, blocker, blocked).await?;
-    if end(&transaction, blocker, blocked, service.clock.now()).await? {
+    if store::delete(&transaction, blocker, blocked).await? {
+        let event = BlockDeleted { blocker_id: blocker, blocked_id: blocked };
+        outbox::write(&transaction, service.clock.now(), event).await?;
         transaction.commit().await?;
         service.outbox.wake();
     }
     Ok(blocked)
-}
-
-async fn end(
-    transaction: &DatabaseTransaction,
-    blocker: Uuid,
-    blocked: Uuid,
-    now: DateTime<Utc>,
-) -> Result<bool, hansa_kit::Error> {
-    let ended = store::delete(transaction, blocker, blocked).await?;
-    if ended {
-        outbox::write(transaction, now, BlockDeleted { blocker_id: blocker, blocked_id: blocked }).await?;
-    }
-    Ok(ended)
 }
 
 /// Ends all blocks by and of somebody whose account is gone, within the transaction of that event.
@@ -62,12 +51,12 @@ pub(crate) async fn erase(
     now: DateTime<Utc>,
 ) -> Result<(), hansa_kit::Error> {
     loop {
-        let blocks = store::some(transaction, person).await?;
-        if blocks.is_empty() {
+        let ended = store::delete_some(transaction, person).await?;
+        if ended.is_empty() {
             return Ok(());
         }
-        for block in blocks {
-            end(transaction, block.blocker_id, block.blocked_id, now).await?;
-        }
+        let events =
+            ended.into_iter().map(|Model { blocker_id, blocked_id, .. }| BlockDeleted { blocker_id, blocked_id });
+        outbox::write_all(transaction, now, events).await?;
     }
 }

@@ -11,7 +11,7 @@ use sea_orm::{
 };
 use std::collections::HashSet;
 
-/// Rows that one statement reads, at most.
+/// Rows that one statement deletes, at most.
 const BATCH: u64 = 500;
 
 /// Whether one of two people blocks the other.
@@ -80,8 +80,16 @@ pub(crate) async fn delete(transaction: &impl ConnectionTrait, blocker: Uuid, bl
     Ok(Entity::delete_by_id((blocker, blocked)).exec(transaction).await?.rows_affected > 0)
 }
 
-/// Some of the blocks by or of somebody.
-pub(crate) async fn some(database: &impl ConnectionTrait, person: Uuid) -> Result<Vec<Model>, Error> {
-    let theirs = Condition::any().add(Column::BlockerId.eq(person)).add(Column::BlockedId.eq(person));
-    Ok(Entity::find().filter(theirs).limit(BATCH).all(database).await?)
+/// Deletes some of the blocks by and of somebody and returns them; none when none is left.
+pub(crate) async fn delete_some(transaction: &impl ConnectionTrait, person: Uuid) -> Result<Vec<Model>, Error> {
+    // Each side apart, by its index.
+    for (own, other) in [(Column::BlockerId, Column::BlockedId), (Column::BlockedId, Column::BlockerId)] {
+        let some = Entity::find().filter(own.eq(person)).limit(BATCH).all(transaction).await?;
+        if !some.is_empty() {
+            let others = some.iter().map(|row| if row.blocker_id == person { row.blocked_id } else { row.blocker_id });
+            Entity::delete_many().filter(own.eq(person)).filter(other.is_in(others)).exec(transaction).await?;
+            return Ok(some);
+        }
+    }
+    Ok(Vec::new())
 }

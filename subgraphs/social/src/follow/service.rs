@@ -1,7 +1,7 @@
 //! What can be done with follows, and who may do it: each change and its event in one transaction.
 
 use super::store;
-use crate::{Error, Service, block, pair};
+use crate::{Error, Service, block, entity::follow::Model, pair};
 use chrono::{DateTime, Utc};
 use hansa_kit::{Viewer, outbox};
 use hansa_schema::social::{FollowCreated, FollowDeleted};
@@ -64,12 +64,12 @@ pub(crate) async fn erase(
     now: DateTime<Utc>,
 ) -> Result<(), hansa_kit::Error> {
     loop {
-        let follows = store::some(transaction, person).await?;
-        if follows.is_empty() {
+        let ended = store::delete_some(transaction, person).await?;
+        if ended.is_empty() {
             return Ok(());
         }
-        for follow in follows {
-            end(transaction, follow.follower_id, follow.followee_id, now).await?;
-        }
+        let events =
+            ended.into_iter().map(|Model { follower_id, followee_id, .. }| FollowDeleted { follower_id, followee_id });
+        outbox::write_all(transaction, now, events).await?;
     }
 }

@@ -3,14 +3,9 @@
 use crate::entity::follow::{ActiveModel, Column, Entity, Model};
 use chrono::{DateTime, Utc};
 use hansa_kit::Error;
-use sea_orm::{
-    ActiveValue::Set,
-    ConnectionTrait, QuerySelect,
-    entity::prelude::*,
-    sea_query::{Condition, OnConflict},
-};
+use sea_orm::{ActiveValue::Set, ConnectionTrait, QuerySelect, entity::prelude::*, sea_query::OnConflict};
 
-/// Rows that one statement reads, at most.
+/// Rows that one statement deletes, at most.
 const BATCH: u64 = 500;
 
 /// How many people somebody follows.
@@ -40,8 +35,17 @@ pub(crate) async fn delete(transaction: &impl ConnectionTrait, follower: Uuid, f
     Ok(Entity::delete_by_id((follower, followee)).exec(transaction).await?.rows_affected > 0)
 }
 
-/// Some of the follows by or of somebody.
-pub(crate) async fn some(database: &impl ConnectionTrait, person: Uuid) -> Result<Vec<Model>, Error> {
-    let theirs = Condition::any().add(Column::FollowerId.eq(person)).add(Column::FolloweeId.eq(person));
-    Ok(Entity::find().filter(theirs).limit(BATCH).all(database).await?)
+/// Deletes some of the follows by and of somebody and returns them; none when none is left.
+pub(crate) async fn delete_some(transaction: &impl ConnectionTrait, person: Uuid) -> Result<Vec<Model>, Error> {
+    // Each side apart, by its index.
+    for (own, other) in [(Column::FollowerId, Column::FolloweeId), (Column::FolloweeId, Column::FollowerId)] {
+        let some = Entity::find().filter(own.eq(person)).limit(BATCH).all(transaction).await?;
+        if !some.is_empty() {
+            let others =
+                some.iter().map(|row| if row.follower_id == person { row.followee_id } else { row.follower_id });
+            Entity::delete_many().filter(own.eq(person)).filter(other.is_in(others)).exec(transaction).await?;
+            return Ok(some);
+        }
+    }
+    Ok(Vec::new())
 }

@@ -146,18 +146,15 @@ async fn settle(
             let event = FriendshipAccepted { friendship_id, requester_id, addressee_id };
             outbox::write(transaction, now, event).await?;
         }
-        Answer::Decline | Answer::Cancel => ended(transaction, &friendship, now).await?,
+        Answer::Decline | Answer::Cancel => outbox::write(transaction, now, end_of(&friendship)).await?,
     }
     Ok(friendship)
 }
 
-async fn ended(
-    transaction: &DatabaseTransaction,
-    friendship: &Model,
-    now: DateTime<Utc>,
-) -> Result<(), hansa_kit::Error> {
+/// The event that a friendship or a request has come to its end.
+fn end_of(friendship: &Model) -> FriendshipEnded {
     let Model { id: friendship_id, requester_id, addressee_id, .. } = *friendship;
-    outbox::write(transaction, now, FriendshipEnded { friendship_id, requester_id, addressee_id }).await
+    FriendshipEnded { friendship_id, requester_id, addressee_id }
 }
 
 /// Is somebody's friend no more.
@@ -166,7 +163,7 @@ pub(crate) async fn delete(service: &Service, viewer: &Viewer, friend: Option<Uu
     let friend = friend.ok_or(Error::NoSuchPerson)?;
     let transaction = pair::begin(service, person, friend).await?;
     let friendship = store::delete(&transaction, Pair::of(person, friend)).await?.ok_or(Error::NotFriends)?;
-    ended(&transaction, &friendship, service.clock.now()).await?;
+    outbox::write(&transaction, service.clock.now(), end_of(&friendship)).await?;
     transaction.commit().await?;
     service.outbox.wake();
     Ok(friend)
@@ -189,7 +186,7 @@ pub(crate) async fn sever(
         }
         Status::Accepted => {
             if let Some(friendship) = store::delete(transaction, pair).await? {
-                ended(transaction, &friendship, now).await?;
+                outbox::write(transaction, now, end_of(&friendship)).await?;
             }
         }
         Status::Declined | Status::Cancelled => {}
@@ -208,10 +205,7 @@ pub(crate) async fn erase(
         if erased.is_empty() {
             return Ok(());
         }
-        for friendship in erased {
-            if matches!(friendship.status, Status::Pending | Status::Accepted) {
-                ended(transaction, &friendship, now).await?;
-            }
-        }
+        let were_open = erased.iter().filter(|one| matches!(one.status, Status::Pending | Status::Accepted));
+        outbox::write_all(transaction, now, were_open.map(end_of)).await?;
     }
 }

@@ -22,7 +22,7 @@ use sea_orm::{
 };
 use std::{cmp::Reverse, collections::HashMap};
 
-/// Rows that one statement reads, at most.
+/// Rows that one statement deletes, at most.
 const BATCH: u64 = 500;
 
 /// Those of the friendships `ids` that exist and have no block between the two.
@@ -82,10 +82,10 @@ pub(crate) async fn list(
             let friendships = visible().filter(side.eq(person)).filter(Column::Status.eq(*status));
             let after = page.after.map(Into::into);
             let order = &[Column::CreatedAt, Column::Id];
-            queries.push(keyset(friendships, order, SortDirection::Desc, after, page.limit).into_query());
+            queries.push((0, keyset(friendships, order, SortDirection::Desc, after, page.limit).into_query()));
         }
     }
-    let mut found: Vec<_> = pages::read::<Model>(database, queries).await?.into_iter().flatten().collect();
+    let mut found = pages::read::<Model>(database, queries).await?.remove(&0).unwrap_or_default();
     found.sort_by_key(|one| Reverse((one.created_at, one.id)));
     Ok(Slice::of(found, page.limit))
 }
@@ -164,10 +164,13 @@ pub(crate) async fn delete(transaction: &impl ConnectionTrait, pair: Pair) -> Re
 
 /// Deletes some of somebody's friendships and returns them; none when none is left.
 pub(crate) async fn delete_some(transaction: &impl ConnectionTrait, person: Uuid) -> Result<Vec<Model>, Error> {
-    let theirs = Condition::any().add(Column::RequesterId.eq(person)).add(Column::AddresseeId.eq(person));
-    let some = Entity::find().filter(theirs).limit(BATCH).all(transaction).await?;
-    if !some.is_empty() {
-        Entity::delete_many().filter(Column::Id.is_in(some.iter().map(|one| one.id))).exec(transaction).await?;
+    // Each side apart, by its index.
+    for side in sides(None) {
+        let some = Entity::find().filter(side.eq(person)).limit(BATCH).all(transaction).await?;
+        if !some.is_empty() {
+            Entity::delete_many().filter(Column::Id.is_in(some.iter().map(|one| one.id))).exec(transaction).await?;
+            return Ok(some);
+        }
     }
-    Ok(some)
+    Ok(Vec::new())
 }

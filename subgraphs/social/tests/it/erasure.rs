@@ -7,10 +7,12 @@ use hansa_schema::{
     users::{self, AccountRegistered, UserDeleted},
 };
 use hansa_social::Config;
+use sea_orm::{ConnectionTrait, Statement};
 use serde_json::Value;
 use std::time::Duration;
 use uuid::Uuid;
 
+const MANY: usize = 510;
 const DEADLINE: Duration = Duration::from_secs(30);
 
 fn record<E: Event>(event: E) -> Record {
@@ -49,12 +51,21 @@ async fn who_is_gone_leaves_nothing_behind_and_does_not_come_back() {
         world.change(&ann, "blockCreate", &eve.id).await.unwrap();
         world.change(&fay, "blockCreate", &ann.id).await.unwrap();
 
+        // More than are erased by one statement.
+        let sql =
+            "INSERT INTO follow (follower_id, followee_id, created_at) VALUES ($1, $2, '2026-03-01 12:00:00+00:00')";
+        let backend = world.database.get_database_backend();
+        for _ in 0..MANY {
+            let row = [Uuid::now_v7().into(), ann.key.into()];
+            world.database.execute_raw(Statement::from_sql_and_values(backend, sql, row)).await.unwrap();
+        }
+
         let deleted = record(UserDeleted { user_id: ann.key });
         deps.bus.publish(users::TOPIC, vec![deleted.clone(), deleted, registered(ann.key)]).await.unwrap();
         let mut consumer = deps.bus.consumer("test", &[TOPIC]).await.unwrap();
         let mut ended = Vec::new();
         let all = async {
-            while ended.len() < 7 {
+            while ended.len() < 7 + MANY {
                 let delivery = consumer.next().await.unwrap();
                 let event: Envelope<Value> = serde_json::from_slice(&delivery.payload).unwrap();
                 let of_erasure = [FriendshipEnded::TYPE, FollowDeleted::TYPE, BlockDeleted::TYPE];
@@ -67,7 +78,7 @@ async fn who_is_gone_leaves_nothing_behind_and_does_not_come_back() {
         tokio::time::timeout(DEADLINE, all).await.unwrap();
         // One friendship had ended before, when its request was declined.
         let count = |kind: &str| ended.iter().filter(|ended| *ended == kind).count();
-        assert_eq!([FriendshipEnded::TYPE, FollowDeleted::TYPE, BlockDeleted::TYPE].map(count), [1 + 2, 2, 2]);
+        assert_eq!([FriendshipEnded::TYPE, FollowDeleted::TYPE, BlockDeleted::TYPE].map(count), [1 + 2, 2 + MANY, 2]);
         for mutation in ["friendshipRequest", "followCreate", "blockCreate"] {
             assert_eq!(world.change(&bob, mutation, &ann.id).await, refused("NOT_FOUND"));
             let query = format!("mutation ($id: ID!) {{ {mutation}(userId: $id) {{ userErrors {{ code }} }} }}");
