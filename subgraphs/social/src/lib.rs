@@ -1,6 +1,6 @@
 //! The social subgraph: who is whose friend, who follows or blocks whom, and what people write to each other.
 //!
-//! A folder or file for each noun, with its layers inside; [`graphql`] and [`events`] call the nouns' services. A change
+//! A folder or file for each noun, with its layers inside; `graphql` and `events` call the nouns' services. A change
 //! and its event are one transaction.
 
 mod block;

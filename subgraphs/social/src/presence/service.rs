@@ -67,7 +67,7 @@ pub(crate) async fn attend(service: &Service, user: Uuid) -> Result<Attendance, 
     Ok(attendance)
 }
 
-/// Sees those who listen to this replica, and finds who is offline by now. Each replica does so every [`super::BEAT`].
+/// Sees those who listen to this replica, and finds who is offline by now. Each replica does so every `BEAT`.
 ///
 /// # Errors
 /// When the database fails.
