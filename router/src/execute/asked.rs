@@ -95,13 +95,7 @@ impl Asked {
 
     /// Gives each object its entity; those that are no objects are passed over. `shares` says whether several objects may
     /// have the same one; otherwise they get copies.
-    pub(super) fn distribute(
-        &self,
-        found: &[Value<'_>],
-        data: &mut Data<'_>,
-        interfaces: &HashSet<String>,
-        shares: bool,
-    ) {
+    pub(super) fn distribute(&self, found: &[Value], data: &mut Data<'_>, interfaces: &HashSet<String>, shares: bool) {
         let mut uses = vec![0_usize; found.len()];
         for (_, entity) in &self.objects {
             if let Some(uses) = uses.get_mut(*entity) {

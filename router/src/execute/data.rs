@@ -1,7 +1,7 @@
 //! Response data: what subgraphs answered, merged.
 //!
 //! All values of a request lie in one arena. The fields of an object stand together in one list, and so do the items of
-//! a list in another; an object or a list is a range of these, and scalars are pieces of the text that came. An entity is
+//! a list in another; an object or a list is a range of these, and scalars are pieces of the texts that came. An entity is
 //! merged into the objects it was asked for by becoming a *part* of them: nothing is copied, and an entity that stands
 //! in many places is there once. So the data is not a tree but a graph without cycles, and whoever walks it for more than
 //! writing it out goes through each object once.
@@ -13,15 +13,21 @@
 
 use super::names::Name;
 use std::collections::HashSet;
+use std::num::NonZero;
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// A JSON value. Those of lists and objects are equal when they are the same list or object.
+/// A JSON value. Those of lists and objects are equal when they are the same list or object, those of scalars when they
+/// are the same piece of the same text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Value<'a> {
+pub(super) enum Value {
     Null,
-    /// A scalar, or any value of a custom scalar: the JSON text that the subgraph sent, so that nothing of it is lost.
-    Scalar(&'a str),
+    /// A scalar, or any value of a custom scalar: where the subgraph's text has it, so that nothing of it is lost.
+    Scalar {
+        text: u16,
+        start: u32,
+        len: u32,
+    },
     List(List),
     Object(ObjectId),
 }
@@ -29,27 +35,32 @@ pub(super) enum Value<'a> {
 /// A list in [`Data`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct List {
-    start: usize,
-    len: usize,
+    start: u32,
+    len: u32,
 }
 
 /// An object in [`Data`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct ObjectId(usize);
+pub(super) struct ObjectId(u32);
+
+/// A text that scalars are pieces of.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct TextId(u16);
 
 /// A field of an object.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Field<'a> {
+pub(super) struct Field {
     pub(super) name: Name,
-    pub(super) value: Value<'a>,
+    pub(super) value: Value,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 struct Object {
-    /// Its own fields.
-    fields: Range<usize>,
+    /// Where its own fields begin, and how many they are.
+    start: u32,
+    len: u32,
     /// The newest of its parts.
-    part: Option<usize>,
+    part: Option<PartId>,
     /// Whether others hold its values too: then they are copied before anything is merged into them.
     shared: bool,
 }
@@ -58,14 +69,25 @@ struct Object {
 #[derive(Clone, Copy, Debug)]
 struct Part {
     object: ObjectId,
-    older: Option<usize>,
+    older: Option<PartId>,
+}
+
+/// The number of a part, from 1 on.
+#[derive(Clone, Copy, Debug)]
+struct PartId(NonZero<u32>);
+
+/// Half as wide as an index, to keep what waits for subgraphs small. An arena of so many would not fit into memory.
+fn narrow(index: usize) -> u32 {
+    u32::try_from(index).unwrap_or(u32::MAX)
 }
 
 /// The response data of one request.
 #[derive(Debug)]
 pub(super) struct Data<'a> {
-    fields: Vec<Field<'a>>,
-    items: Vec<Value<'a>>,
+    /// What subgraphs sent.
+    texts: Vec<&'a str>,
+    fields: Vec<Field>,
+    items: Vec<Value>,
     objects: Vec<Object>,
     parts: Vec<Part>,
     /// Objects and the copies that merging made of them: what is asked for the first goes to the second too.
@@ -74,16 +96,15 @@ pub(super) struct Data<'a> {
     shares: bool,
 }
 
-/// How much room the data of a plan took the last time, and is given the next time.
+/// How much was added at one point of a plan the last time. The next time there is room for as much.
 #[derive(Debug, Default)]
 pub(super) struct Room {
     fields: AtomicUsize,
     items: AtomicUsize,
     objects: AtomicUsize,
-    parts: AtomicUsize,
 }
 
-/// The most that is given before it is needed, in each list of the arena.
+/// The most that there is room for before it is needed, in each list of the arena.
 const MAX_ROOM: usize = 1 << 14;
 
 /// A moment in the life of some [`Data`].
@@ -98,7 +119,15 @@ enum Place {
 
 impl Default for Data<'_> {
     fn default() -> Self {
-        Self::new(&Room::default())
+        Self {
+            texts: Vec::new(),
+            fields: Vec::new(),
+            items: Vec::new(),
+            objects: vec![Object { start: 0, len: 0, part: None, shared: false }],
+            parts: Vec::new(),
+            copies: Vec::new(),
+            shares: false,
+        }
     }
 }
 
@@ -106,50 +135,60 @@ impl<'a> Data<'a> {
     /// The object that everything is below.
     pub(super) const ROOT: ObjectId = ObjectId(0);
 
-    /// No data yet, with room for as much as there was the last time.
-    pub(super) fn new(room: &Room) -> Self {
-        let size = |last: &AtomicUsize| last.load(Ordering::Relaxed);
-        let mut objects = Vec::with_capacity(size(&room.objects).max(1));
-        objects.push(Object { fields: 0..0, part: None, shared: false });
-        Self {
-            fields: Vec::with_capacity(size(&room.fields)),
-            items: Vec::with_capacity(size(&room.items)),
-            objects,
-            parts: Vec::with_capacity(size(&room.parts)),
-            copies: Vec::new(),
-            shares: false,
-        }
-    }
-
-    /// Notes how much room this took.
-    pub(super) fn note(&self, room: &Room) {
-        let sizes = [self.fields.len(), self.items.len(), self.objects.len(), self.parts.len()];
-        for (last, size) in [&room.fields, &room.items, &room.objects, &room.parts].into_iter().zip(sizes) {
-            let size = size.min(MAX_ROOM);
+    /// Has something added, with room for as much as it was the last time. What is allocated only now is likely to be in
+    /// the caches: much else has run since the request began.
+    pub(super) fn extend<T>(&mut self, room: &Room, add: impl FnOnce(&mut Self) -> T) -> T {
+        let last = [&room.fields, &room.items, &room.objects];
+        let [fields, items, objects] = last.map(|last| last.load(Ordering::Relaxed));
+        self.fields.reserve(fields);
+        self.items.reserve(items);
+        self.objects.reserve(objects);
+        let before = self.sizes();
+        let added = add(self);
+        for (last, (now, before)) in last.into_iter().zip(self.sizes().into_iter().zip(before)) {
+            let size = (now - before).min(MAX_ROOM);
             // What is written is taken from the caches of other cores.
             if last.load(Ordering::Relaxed) != size {
                 last.store(size, Ordering::Relaxed);
             }
         }
+        added
+    }
+
+    fn sizes(&self) -> [usize; 3] {
+        [self.fields.len(), self.items.len(), self.objects.len()]
+    }
+
+    /// The JSON text of a scalar.
+    pub(super) fn json(&self, value: Value) -> Option<&'a [u8]> {
+        let Value::Scalar { text, start, len } = value else { return None };
+        self.texts[usize::from(text)].as_bytes().get(start as usize..start as usize + len as usize)
+    }
+
+    /// The text of a string that holds no escapes.
+    pub(super) fn string(&self, value: Value) -> Option<&'a str> {
+        let Value::Scalar { text, start, len } = value else { return None };
+        let json = self.texts[usize::from(text)].get(start as usize..start as usize + len as usize)?;
+        json.strip_prefix('"')?.strip_suffix('"')
     }
 
     /// A field's value.
-    pub(super) fn get(&self, object: ObjectId, name: Name) -> Option<Value<'a>> {
+    pub(super) fn get(&self, object: ObjectId, name: Name) -> Option<Value> {
         self.get_shared(object, name).map(|(value, _)| value)
     }
 
     /// A field's value, and whether other objects have the very same.
-    pub(super) fn get_shared(&self, object: ObjectId, name: Name) -> Option<(Value<'a>, bool)> {
-        let Object { fields, part, .. } = &self.objects[object.0];
-        if let Some(field) = self.fields[fields.clone()].iter().find(|field| field.name == name) {
+    pub(super) fn get_shared(&self, object: ObjectId, name: Name) -> Option<(Value, bool)> {
+        let object = &self.objects[object.index()];
+        if let Some(field) = self.fields[object.fields()].iter().find(|field| field.name == name) {
             return Some((field.value, false));
         }
-        let mut next = *part;
+        let mut next = object.part;
         while let Some(part) = next {
-            let Part { object, older } = self.parts[part];
-            let Object { fields, shared, .. } = &self.objects[object.0];
-            if let Some(field) = self.fields[fields.clone()].iter().find(|field| field.name == name) {
-                return Some((field.value, *shared));
+            let Part { object, older } = self.parts[part.index()];
+            let object = &self.objects[object.index()];
+            if let Some(field) = self.fields[object.fields()].iter().find(|field| field.name == name) {
+                return Some((field.value, object.shared));
             }
             next = older;
         }
@@ -158,12 +197,12 @@ impl<'a> Data<'a> {
 
     /// The type that an object says it has.
     pub(super) fn typename(&self, object: ObjectId) -> Option<&'a str> {
-        self.get(object, Name::TYPENAME)?.text()
+        self.string(self.get(object, Name::TYPENAME)?)
     }
 
     /// The items of a list.
-    pub(super) fn items(&self, list: List) -> &[Value<'a>] {
-        &self.items[list.start..list.start + list.len]
+    pub(super) fn items(&self, list: List) -> &[Value] {
+        &self.items[list.range()]
     }
 
     /// How many objects there are; [`ObjectId::index`] is below it.
@@ -181,60 +220,67 @@ impl<'a> Data<'a> {
         Moment(self.copies.len())
     }
 
+    /// Adds a text; nothing if there are too many, or it is too long.
+    pub(super) fn add_text(&mut self, text: &'a str) -> Option<TextId> {
+        let number = u16::try_from(self.texts.len()).ok();
+        let number = number.filter(|_| u32::try_from(text.len()).is_ok())?;
+        self.texts.push(text);
+        Some(TextId(number))
+    }
+
     /// Adds an object.
-    pub(super) fn add_object(&mut self, fields: &[Field<'a>]) -> ObjectId {
-        let start = self.fields.len();
+    pub(super) fn add_object(&mut self, fields: &[Field]) -> ObjectId {
+        let start = narrow(self.fields.len());
         self.fields.extend_from_slice(fields);
-        self.objects.push(Object { fields: start..self.fields.len(), part: None, shared: false });
-        ObjectId(self.objects.len() - 1)
+        self.push(Object { start, len: narrow(fields.len()), part: None, shared: false })
+    }
+
+    fn push(&mut self, object: Object) -> ObjectId {
+        self.objects.push(object);
+        ObjectId(narrow(self.objects.len() - 1))
     }
 
     /// Adds a list.
-    pub(super) fn add_list(&mut self, items: &[Value<'a>]) -> List {
-        let start = self.items.len();
+    pub(super) fn add_list(&mut self, items: &[Value]) -> List {
+        let start = narrow(self.items.len());
         self.items.extend_from_slice(items);
-        List { start, len: items.len() }
+        List { start, len: narrow(items.len()) }
     }
 
     /// Whether an object is in more than one place.
     pub(super) fn is_shared(&self, object: ObjectId) -> bool {
-        self.objects[object.0].shared
+        self.objects[object.index()].shared
     }
 
     /// Says that an object is going to be in more than one place.
     pub(super) fn share(&mut self, object: ObjectId) {
-        self.objects[object.0].shared = true;
+        self.objects[object.index()].shared = true;
         self.shares = true;
     }
 
     /// Another object with the same values, and so on below. It has no parts yet.
     pub(super) fn duplicate(&mut self, object: ObjectId) -> ObjectId {
-        let range = self.objects[object.0].fields.clone();
+        let Object { len, .. } = self.objects[object.index()];
         let start = self.fields.len();
-        self.fields.extend_from_within(range);
-        for index in start..start + self.objects[object.0].fields.len() {
+        self.fields.extend_from_within(self.objects[object.index()].fields());
+        for index in start..start + len as usize {
             self.fields[index].value = self.duplicate_value(self.fields[index].value);
         }
         // What is below has been added behind: the fields stand together.
-        self.objects.push(Object {
-            fields: start..start + self.objects[object.0].fields.len(),
-            part: None,
-            shared: false,
-        });
-        ObjectId(self.objects.len() - 1)
+        self.push(Object { start: narrow(start), len, part: None, shared: false })
     }
 
-    fn duplicate_value(&mut self, value: Value<'a>) -> Value<'a> {
+    fn duplicate_value(&mut self, value: Value) -> Value {
         match value {
             Value::Object(object) => Value::Object(self.duplicate(object)),
             Value::List(list) => {
                 let copy = self.add_list_like(list);
-                for index in copy.start..copy.start + copy.len {
+                for index in copy.range() {
                     self.items[index] = self.duplicate_value(self.items[index]);
                 }
                 Value::List(copy)
             }
-            Value::Null | Value::Scalar(_) => value,
+            Value::Null | Value::Scalar { .. } => value,
         }
     }
 
@@ -267,9 +313,9 @@ impl<'a> Data<'a> {
     }
 
     fn merge(&mut self, target: ObjectId, source: ObjectId, interfaces: &HashSet<String>) {
-        let lent = self.objects[source.0].shared;
+        let lent = self.objects[source.index()].shared;
         let mut brings = false;
-        for index in self.objects[source.0].fields.clone() {
+        for index in self.objects[source.index()].fields() {
             let Field { name, value } = self.fields[index];
             let Some(place) = self.place(target, name) else {
                 brings = true;
@@ -284,51 +330,44 @@ impl<'a> Data<'a> {
                         slot
                     }
                 };
-                let shared = self.objects[target.0].shared;
+                let shared = self.objects[target.index()].shared;
                 self.fields[slot].value = self.merged(self.fields[slot].value, value, shared, lent, interfaces);
-                self.objects[target.0].shared |= lent;
+                self.objects[target.index()].shared |= lent;
             }
         }
         if brings {
-            self.parts.push(Part { object: source, older: self.objects[target.0].part });
-            self.objects[target.0].part = Some(self.parts.len() - 1);
+            self.parts.push(Part { object: source, older: self.objects[target.index()].part });
+            self.objects[target.index()].part = NonZero::new(narrow(self.parts.len())).map(PartId);
         }
     }
 
     /// Whether a value adds something to what is known.
-    fn changes(&self, name: Name, known: Value<'a>, value: Value<'a>, interfaces: &HashSet<String>) -> bool {
+    fn changes(&self, name: Name, known: Value, value: Value, interfaces: &HashSet<String>) -> bool {
         match (known, value) {
             (_, Value::Null) => false,
-            (Value::Scalar(known), Value::Scalar(text)) if known == text => false,
-            (Value::Scalar(_), Value::Scalar(_)) if name == Name::TYPENAME => {
-                value.text().is_some_and(|name| !interfaces.contains(name))
+            (Value::Scalar { .. }, Value::Scalar { .. }) if self.json(known) == self.json(value) => false,
+            (Value::Scalar { .. }, Value::Scalar { .. }) if name == Name::TYPENAME => {
+                self.string(value).is_some_and(|name| !interfaces.contains(name))
             }
             _ => true,
         }
     }
 
     /// `shared` and `lent` say whether others hold the known value and the other one too.
-    fn merged(
-        &mut self,
-        known: Value<'a>,
-        value: Value<'a>,
-        shared: bool,
-        lent: bool,
-        interfaces: &HashSet<String>,
-    ) -> Value<'a> {
+    fn merged(&mut self, known: Value, value: Value, shared: bool, lent: bool, interfaces: &HashSet<String>) -> Value {
         match (known, value) {
             (known, Value::Null) => known,
             (Value::Object(known), Value::Object(other)) if known != other => {
                 let known = if shared || self.is_shared(known) { self.copy(known) } else { known };
-                self.objects[other.0].shared |= lent;
+                self.objects[other.index()].shared |= lent;
                 self.merge(known, other, interfaces);
                 Value::Object(known)
             }
             (Value::List(known), Value::List(list)) if known.len == list.len && known != list => {
                 let into = if shared { self.add_list_like(known) } else { known };
-                for nth in 0..list.len {
-                    let (item, value) = (self.items[known.start + nth], self.items[list.start + nth]);
-                    self.items[into.start + nth] = self.merged(item, value, shared, lent, interfaces);
+                for ((known, other), into) in known.range().zip(list.range()).zip(into.range()) {
+                    let (item, value) = (self.items[known], self.items[other]);
+                    self.items[into] = self.merged(item, value, shared, lent, interfaces);
                 }
                 Value::List(into)
             }
@@ -337,18 +376,17 @@ impl<'a> Data<'a> {
     }
 
     fn copy(&mut self, object: ObjectId) -> ObjectId {
-        let copy = Object { shared: true, ..self.objects[object.0].clone() };
-        let start = self.fields.len();
-        self.fields.extend_from_within(copy.fields.clone());
-        self.objects.push(Object { fields: start..self.fields.len(), ..copy });
-        let copy = ObjectId(self.objects.len() - 1);
+        let copy = Object { shared: true, ..self.objects[object.index()] };
+        let start = narrow(self.fields.len());
+        self.fields.extend_from_within(copy.fields());
+        let copy = self.push(Object { start, ..copy });
         self.copies.push((object, copy));
         copy
     }
 
     fn add_list_like(&mut self, list: List) -> List {
-        let start = self.items.len();
-        self.items.extend_from_within(list.start..list.start + list.len);
+        let start = narrow(self.items.len());
+        self.items.extend_from_within(list.range());
         List { start, len: list.len }
     }
 
@@ -356,18 +394,19 @@ impl<'a> Data<'a> {
     fn flatten(&mut self, object: ObjectId) {
         let parts: Vec<_> = self.parts(object).collect();
         let start = self.fields.len();
-        self.fields.extend_from_within(self.objects[object.0].fields.clone());
+        self.fields.extend_from_within(self.objects[object.index()].fields());
         for part in parts {
-            for index in self.objects[part.0].fields.clone() {
+            for index in self.objects[part.index()].fields() {
                 let field = self.fields[index];
                 if self.fields[start..].iter().all(|known| known.name != field.name) {
                     self.fields.push(field);
                 }
             }
-            self.objects[object.0].shared |= self.objects[part.0].shared;
+            self.objects[object.index()].shared |= self.objects[part.index()].shared;
         }
-        self.objects[object.0].fields = start..self.fields.len();
-        self.objects[object.0].part = None;
+        let Object { shared, .. } = self.objects[object.index()];
+        let len = narrow(self.fields.len() - start);
+        self.objects[object.index()] = Object { start: narrow(start), len, part: None, shared };
     }
 
     fn place(&self, object: ObjectId, name: Name) -> Option<Place> {
@@ -376,22 +415,47 @@ impl<'a> Data<'a> {
     }
 
     fn own(&self, object: ObjectId, name: Name) -> Option<usize> {
-        let range = self.objects[object.0].fields.clone();
+        let range = self.objects[object.index()].fields();
         let start = range.start;
         self.fields[range].iter().position(|field| field.name == name).map(|nth| start + nth)
     }
 
     /// The parts of an object, the newest first. They have no parts themselves.
     fn parts(&self, object: ObjectId) -> impl Iterator<Item = ObjectId> {
-        let newest = self.objects[object.0].part;
-        std::iter::successors(newest, |part| self.parts[*part].older).map(|part| self.parts[part].object)
+        let newest = self.objects[object.index()].part;
+        std::iter::successors(newest, |part| self.parts[part.index()].older).map(|part| self.parts[part.index()].object)
     }
 }
 
 impl ObjectId {
     /// Its number among the objects.
     pub(super) fn index(self) -> usize {
-        self.0
+        self.0 as usize
+    }
+}
+
+impl PartId {
+    fn index(self) -> usize {
+        self.0.get() as usize - 1
+    }
+}
+
+impl List {
+    fn range(self) -> Range<usize> {
+        self.start as usize..self.start as usize + self.len as usize
+    }
+}
+
+impl Object {
+    fn fields(&self) -> Range<usize> {
+        self.start as usize..self.start as usize + self.len as usize
+    }
+}
+
+impl TextId {
+    /// The piece of it from `start` to `end`, which must lie within.
+    pub(super) fn piece(self, start: usize, end: usize) -> Value {
+        Value::Scalar { text: self.0, start: narrow(start), len: narrow(end - start) }
     }
 }
 
@@ -403,27 +467,21 @@ impl Place {
     }
 }
 
-impl<'a> Value<'a> {
-    /// The text of a string that holds no escapes.
-    pub(super) fn text(self) -> Option<&'a str> {
-        match self {
-            Self::Scalar(json) => json.strip_prefix('"')?.strip_suffix('"'),
-            _ => None,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::names::Names;
     use super::*;
 
-    fn object<'a>(data: &mut Data<'a>, fields: &[(Name, Value<'a>)]) -> ObjectId {
+    fn object(data: &mut Data<'_>, fields: &[(Name, Value)]) -> ObjectId {
         data.add_object(&fields.iter().map(|&(name, value)| Field { name, value }).collect::<Vec<_>>())
     }
 
     fn absorb(data: &mut Data<'_>, target: ObjectId, source: ObjectId) {
         data.absorb(target, source, &HashSet::from(["Node".to_owned()]), data.moment());
+    }
+
+    fn scalar<'a>(data: &mut Data<'a>, text: &'a str) -> Value {
+        data.add_text(text).unwrap().piece(0, text.len())
     }
 
     fn names<const N: usize>(keys: [&str; N]) -> [Name; N] {
@@ -434,8 +492,8 @@ mod tests {
     #[test]
     fn merging_adds_and_never_nulls() {
         let [a, b, p, q] = names(["a", "b", "p", "q"]);
-        let (one, two) = (Value::Scalar("1"), Value::Scalar("2"));
         let mut data = Data::default();
+        let [one, two] = ["1", "2"].map(|text| scalar(&mut data, text));
         let (first, second) = (object(&mut data, &[(p, one)]), object(&mut data, &[(q, one), (p, Value::Null)]));
         let known = data.add_list(&[Value::Object(first), Value::Null]);
         let other = data.add_list(&[Value::Object(second), two]);
@@ -453,7 +511,8 @@ mod tests {
     fn an_interface_name_gives_way_to_a_type_name() {
         let mut data = Data::default();
         for name in ["\"Node\"", "\"User\"", "\"Node\""] {
-            let source = object(&mut data, &[(Name::TYPENAME, Value::Scalar(name))]);
+            let name = scalar(&mut data, name);
+            let source = object(&mut data, &[(Name::TYPENAME, name)]);
             absorb(&mut data, Data::ROOT, source);
         }
         assert_eq!(data.typename(Data::ROOT), Some("User"));
@@ -462,8 +521,8 @@ mod tests {
     #[test]
     fn what_is_merged_into_one_place_of_an_entity_stays_out_of_its_others() {
         let [nested, x, y, z] = names(["nested", "x", "y", "z"]);
-        let (one, two) = (Value::Scalar("1"), Value::Scalar("2"));
         let mut data = Data::default();
+        let [one, two] = ["1", "2"].map(|text| scalar(&mut data, text));
         let (here, there) = (object(&mut data, &[]), object(&mut data, &[]));
         let inner = object(&mut data, &[(x, one)]);
         let entity = object(&mut data, &[(nested, Value::Object(inner))]);
@@ -490,12 +549,13 @@ mod tests {
     fn equal_items_of_a_list_are_merged_by_position() {
         let [list, a, b] = names(["list", "a", "b"]);
         let mut data = Data::default();
-        let item = object(&mut data, &[(a, Value::Scalar("0"))]);
+        let [zero, one, two] = ["0", "1", "2"].map(|text| scalar(&mut data, text));
+        let item = object(&mut data, &[(a, zero)]);
         data.share(item);
         let known = data.add_list(&[Value::Object(item); 2]);
         let source = object(&mut data, &[(list, Value::List(known))]);
         absorb(&mut data, Data::ROOT, source);
-        let others = ["1", "2"].map(|text| Value::Object(object(&mut data, &[(b, Value::Scalar(text))])));
+        let others = [one, two].map(|value| Value::Object(object(&mut data, &[(b, value)])));
         let other = data.add_list(&others);
         let source = object(&mut data, &[(list, Value::List(other))]);
         absorb(&mut data, Data::ROOT, source);
@@ -504,34 +564,35 @@ mod tests {
             Value::Object(item) => (data.get(*item, a), data.get(*item, b)),
             _ => (None, None),
         });
-        let pair = |text| (Some(Value::Scalar("0")), Some(Value::Scalar(text)));
-        assert_eq!(items.collect::<Vec<_>>(), [pair("1"), pair("2")]);
+        assert_eq!(items.collect::<Vec<_>>(), [(Some(zero), Some(one)), (Some(zero), Some(two))]);
     }
 
     #[test]
     fn a_duplicate_shares_nothing() {
         let [list, inner, x] = names(["list", "inner", "x"]);
         let mut data = Data::default();
-        let below = object(&mut data, &[(x, Value::Scalar("1"))]);
+        let [one, two] = ["1", "2"].map(|text| scalar(&mut data, text));
+        let below = object(&mut data, &[(x, one)]);
         let items = data.add_list(&[Value::Object(below), Value::Null]);
         let original = object(&mut data, &[(list, Value::List(items)), (inner, Value::Object(below))]);
         let copy = data.duplicate(original);
-        let more = object(&mut data, &[(x, Value::Scalar("2"))]);
+        let more = object(&mut data, &[(x, two)]);
         absorb(&mut data, below, more);
         let Some(Value::Object(copied)) = data.get(copy, inner) else { panic!("an object") };
         let Some(Value::List(copied_items)) = data.get(copy, list) else { panic!("a list") };
-        assert_eq!(data.get(copied, x), Some(Value::Scalar("1")));
+        assert_eq!(data.get(copied, x), Some(one));
         let &[Value::Object(first), Value::Null] = data.items(copied_items) else { panic!("two items") };
-        assert_eq!(data.get(first, x), Some(Value::Scalar("1")));
-        assert_eq!(data.get(below, x), Some(Value::Scalar("2")));
+        assert_eq!(data.get(first, x), Some(one));
+        assert_eq!(data.get(below, x), Some(two));
     }
 
     #[test]
     fn a_renamed_field_replaces_the_one_that_had_its_name() {
         let [from, to] = names(["from", "to"]);
         let mut data = Data::default();
-        let renamed = object(&mut data, &[(to, Value::Null), (from, Value::Scalar("1"))]);
+        let one = scalar(&mut data, "1");
+        let renamed = object(&mut data, &[(to, Value::Null), (from, one)]);
         data.rename(renamed, from, to);
-        assert_eq!(data.get(renamed, to), Some(Value::Scalar("1")));
+        assert_eq!(data.get(renamed, to), Some(one));
     }
 }

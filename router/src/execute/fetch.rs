@@ -6,7 +6,7 @@ use super::failure::{Failures, unavailable};
 use super::plan::{Entities, Fetch, Node, Plan, Rename, Target, Variable};
 use super::projection::{Condition, Projection};
 use super::report::Report;
-use super::response::{self, Response, Scratch};
+use super::response::{self, Response};
 use super::write::write_plain;
 use crate::operation::Variables;
 use crate::request::RequestContext;
@@ -58,7 +58,6 @@ pub(super) struct Execution<'a> {
 pub(super) struct State<'a> {
     pub(super) data: Data<'a>,
     pub(super) failures: Failures,
-    scratch: Scratch<'a>,
 }
 
 impl<'a> Execution<'a> {
@@ -71,8 +70,7 @@ impl<'a> Execution<'a> {
         deadline: Instant,
         received: &'a Received,
     ) -> Self {
-        let state = Mutex::new(State { data: Data::new(&plan.room), ..State::default() });
-        Self { supergraph, plan, projection, variables, context, deadline, received, state }
+        Self { supergraph, plan, projection, variables, context, deadline, received, state: Mutex::default() }
     }
 
     /// Runs a node and everything below it.
@@ -101,9 +99,7 @@ impl<'a> Execution<'a> {
 
     /// What is known when everything has run.
     pub(super) fn finish(self) -> State<'a> {
-        let state = self.state.into_inner().unwrap_or_else(PoisonError::into_inner);
-        state.data.note(&self.plan.room);
-        state
+        self.state.into_inner().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn fetch(&self, fetch: &'a Fetch) {
@@ -156,8 +152,8 @@ impl<'a> Execution<'a> {
     fn accept(&self, fetch: &'a Fetch, bytes: Bytes, asked: Vec<Asked>) {
         let bytes = self.received.0[fetch.index].bytes.get_or_init(|| bytes);
         let mut state = self.state();
-        let State { data, scratch, .. } = &mut *state;
-        let outcome = match response::parse(bytes, &fetch.shape, data, scratch) {
+        let parsed = state.data.extend(&fetch.room, |data| response::parse(bytes, &fetch.shape, data));
+        let outcome = match parsed {
             Ok(response) => self.merge(fetch, response, &asked, &mut state),
             Err(error) => Err(format!("not a GraphQL answer: {error}")),
         };
@@ -171,12 +167,12 @@ impl<'a> Execution<'a> {
     fn merge(
         &self,
         fetch: &'a Fetch,
-        response: Response<'a>,
+        response: Response,
         asked: &[Asked],
         state: &mut State<'a>,
     ) -> Result<(), String> {
         let Response { data: answer, errors } = response;
-        let State { data, failures, .. } = state;
+        let State { data, failures } = state;
         if !errors.is_empty() {
             let names = &self.plan.names;
             let report = Report { fetch, asked, data, names, projection: self.projection, failures };
@@ -185,7 +181,7 @@ impl<'a> Execution<'a> {
         let answer = match answer {
             Value::Object(object) => object,
             Value::Null => return Ok(()),
-            Value::Scalar(_) | Value::List(_) => return Err("its data is no object".into()),
+            Value::Scalar { .. } | Value::List(_) => return Err("its data is no object".into()),
         };
         match &fetch.target {
             Target::Fields { at, renames, shares, .. } => {
@@ -224,7 +220,7 @@ impl<'a> Execution<'a> {
     fn fail(&self, fetch: &Fetch, asked: &[Asked], error: &FetchError) {
         let error = unavailable(&fetch.service, error);
         let mut state = self.state();
-        let State { data, failures, .. } = &mut *state;
+        let State { data, failures } = &mut *state;
         let report = Report { fetch, asked, data, names: &self.plan.names, projection: self.projection, failures };
         report.failure(error);
     }
@@ -296,6 +292,6 @@ impl Body {
     }
 }
 
-fn rename(data: &mut Data<'_>, value: Value<'_>, renames: &[Rename]) {
+fn rename(data: &mut Data<'_>, value: Value, renames: &[Rename]) {
     renames.iter().for_each(|rename| rename.apply(data, value));
 }

@@ -86,7 +86,7 @@ pub async fn run(
 
 /// Writes the client's answer.
 fn project(supergraph: &Supergraph, operation: &Operation, variables: &Variables, state: State<'_>) -> Answer {
-    let State { data, mut failures, .. } = state;
+    let State { data, mut failures } = state;
     let introspection = operation.introspect(supergraph, variables);
     let projection = &operation.projection;
     let mut writer = Writer::new(&data, &mut failures, &projection.interfaces);

@@ -103,7 +103,7 @@ struct Below<'d, 'a> {
     seen: Vec<bool>,
 }
 
-impl<'a> Below<'_, 'a> {
+impl Below<'_, '_> {
     /// Forgets the objects.
     fn begin(&mut self) {
         self.objects.clear();
@@ -113,7 +113,7 @@ impl<'a> Below<'_, 'a> {
         }
     }
 
-    fn add(&mut self, value: Value<'a>) {
+    fn add(&mut self, value: Value) {
         match value {
             Value::Object(object) => {
                 let seen = self.seen.get_mut(object.index());
@@ -122,7 +122,7 @@ impl<'a> Below<'_, 'a> {
                 }
             }
             Value::List(list) => self.data.items(list).iter().for_each(|item| self.add(*item)),
-            Value::Null | Value::Scalar(_) => {}
+            Value::Null | Value::Scalar { .. } => {}
         }
     }
 }
@@ -130,7 +130,7 @@ impl<'a> Below<'_, 'a> {
 fn places<'p>(
     segments: &'p [Segment],
     data: &Data<'_>,
-    value: Value<'_>,
+    value: Value,
     path: &mut Vec<Element<'p>>,
     found: &mut dyn FnMut(&[Element<'p>], ObjectId) -> ControlFlow<()>,
 ) -> ControlFlow<()> {
@@ -155,7 +155,7 @@ fn places<'p>(
                 places(rest, data, value, path, found)?;
             }
         }
-        (Value::Null | Value::Scalar(_), _) => {}
+        (Value::Null | Value::Scalar { .. }, _) => {}
     }
     ControlFlow::Continue(())
 }

@@ -34,8 +34,6 @@ pub struct Plan {
     pub(super) interfaces: HashSet<String>,
     /// The response keys of the operation and of its fetches.
     pub(super) names: Names,
-    /// How much room the response data takes.
-    pub(super) room: Room,
 }
 
 impl Plan {
@@ -56,7 +54,7 @@ impl Plan {
 #[derive(Debug)]
 pub(super) enum Node {
     /// One request to a subgraph.
-    Fetch(Fetch),
+    Fetch(Box<Fetch>),
     /// One after the other.
     Sequence(Vec<Node>),
     /// All at once.
@@ -82,6 +80,8 @@ pub(super) struct Fetch {
     pub(super) variables: Vec<Variable>,
     /// What the `data` of the answer looks like.
     pub(super) shape: Shape,
+    /// How much it holds.
+    pub(super) room: Room,
     /// What is done with the answer.
     pub(super) target: Target,
 }
@@ -186,7 +186,7 @@ impl Plan {
             subscription.iter_mut().for_each(Fetch::share);
         }
         let interfaces = schema.interface_object_types_in_subgraphs.keys().cloned().collect();
-        Plan { source, subscription, root, fetches, interfaces, names, room: Room::default() }
+        Plan { source, subscription, root, fetches, interfaces, names }
     }
 }
 
@@ -238,8 +238,8 @@ impl Fetch {
 impl Compiler<'_> {
     fn node(&mut self, node: &mut PlanNode, at: Option<&FlattenNodePath>) -> Node {
         match node {
-            PlanNode::Fetch(fetch) => Node::Fetch(self.fetch(fetch, at)),
-            PlanNode::BatchFetch(fetch) => Node::Fetch(self.batch(fetch)),
+            PlanNode::Fetch(fetch) => Node::Fetch(Box::new(self.fetch(fetch, at))),
+            PlanNode::BatchFetch(fetch) => Node::Fetch(Box::new(self.batch(fetch))),
             PlanNode::Flatten(flatten) => self.node(&mut flatten.node, Some(&flatten.path)),
             PlanNode::Sequence(sequence) => {
                 Node::Sequence(sequence.nodes.iter_mut().map(|node| self.node(node, at)).collect())
@@ -286,6 +286,7 @@ impl Compiler<'_> {
             prefix: prefix(&fetch.operation),
             variables: fetch.variable_usages.iter().flatten().map(|name| Variable::new(name)).collect(),
             shape,
+            room: Room::default(),
             target,
         }
     }
@@ -302,6 +303,7 @@ impl Compiler<'_> {
             prefix: prefix(&fetch.operation),
             variables: fetch.variable_usages.iter().flatten().map(|name| Variable::new(name)).collect(),
             shape,
+            room: Room::default(),
             target: Target::Entities(entities),
         }
     }
@@ -414,11 +416,11 @@ impl Variable {
 
 impl Rename {
     /// Applies it to an answer, or to one entity of an answer.
-    pub(super) fn apply(&self, data: &mut Data<'_>, value: Value<'_>) {
+    pub(super) fn apply(&self, data: &mut Data<'_>, value: Value) {
         self.apply_from(&self.path, data, value);
     }
 
-    fn apply_from(&self, path: &[RenameSegment], data: &mut Data<'_>, value: Value<'_>) {
+    fn apply_from(&self, path: &[RenameSegment], data: &mut Data<'_>, value: Value) {
         match (value, path) {
             (Value::List(list), _) => {
                 for nth in 0..data.items(list).len() {

@@ -412,6 +412,9 @@ impl Field {
     /// Whether it is in the answer for an object of this type; a type that is not known fits unconditional fields only.
     /// `holds` says which of [`Projection::conditions`] do.
     pub(super) fn applies(&self, typename: Option<&str>, holds: &[bool]) -> bool {
+        if self.types.is_none() && self.conditions.is_empty() {
+            return true;
+        }
         let fits = match (&self.types, typename) {
             (None, _) => true,
             (Some(types), Some(name)) => types.contains(name),

@@ -51,7 +51,7 @@ impl<'a> Report<'_, 'a> {
     }
 
     /// Reports the errors that a subgraph gave along with `answer`.
-    pub(super) fn errors(mut self, errors: &[Reported], answer: Value<'a>) {
+    pub(super) fn errors(mut self, errors: &[Reported], answer: Value) {
         let errors = &errors[..errors.len().min(MOST)];
         let origins: Vec<_> = (0..errors.len()).map(|nth| self.origin(errors, nth, answer)).collect();
         let places = self.places_of(&origins);
@@ -71,7 +71,7 @@ impl<'a> Report<'_, 'a> {
     }
 
     /// Reports those of the entities found that are neither objects nor null.
-    pub(super) fn strangers(mut self, of: usize, found: &[Value<'a>]) {
+    pub(super) fn strangers(mut self, of: usize, found: &[Value]) {
         let strange = found.iter().enumerate().filter(|(_, value)| !matches!(value, Value::Object(_) | Value::Null));
         let origins: Vec<_> = strange.map(|(entity, _)| Origin::Entity(entity, of, Vec::new())).collect();
         for path in self.places_of(&origins).into_values() {
@@ -90,7 +90,7 @@ impl<'a> Report<'_, 'a> {
         }
     }
 
-    fn origin(&self, errors: &[Reported], nth: usize, answer: Value<'a>) -> Origin {
+    fn origin(&self, errors: &[Reported], nth: usize, answer: Value) -> Origin {
         let path = errors[nth].path.as_deref().unwrap_or_default();
         let Some(key) = path.first() else { return Origin::Unknown };
         match &self.fetch.target {
@@ -119,7 +119,7 @@ impl<'a> Report<'_, 'a> {
         of: usize,
         entities: &Entities,
         rest: &[Json],
-        answer: Value<'a>,
+        answer: Value,
         (nth, all): (usize, usize),
     ) -> Origin {
         let found = match answer {
@@ -141,7 +141,7 @@ impl<'a> Report<'_, 'a> {
         common.map_or(Origin::Unknown, Origin::Path)
     }
 
-    fn item(&self, value: Value<'a>, index: usize) -> Option<Value<'a>> {
+    fn item(&self, value: Value, index: usize) -> Option<Value> {
         match value {
             Value::List(list) => self.data.items(list).get(index).copied(),
             _ => None,
@@ -149,7 +149,7 @@ impl<'a> Report<'_, 'a> {
     }
 
     /// Whether there is nothing at this path of a value.
-    fn is_null(&self, mut value: Option<Value<'a>>, path: &[Json]) -> bool {
+    fn is_null(&self, mut value: Option<Value>, path: &[Json]) -> bool {
         for element in path {
             value = match (value, element.as_str(), element.as_u64()) {
                 (Some(Value::Object(object)), Some(key), _) => {

@@ -152,10 +152,17 @@ impl Writer<'_, '_> {
         for item in items {
             match item {
                 Item::Typename => {
-                    let name = called.or_else(|| self.data.typename(object)).ok_or(Unknown)?;
+                    let name = self.data.get(object, Name::TYPENAME).filter(|name| self.data.string(*name).is_some());
+                    let json = name.and_then(|name| self.data.json(name));
+                    if called.is_none() && json.is_none() {
+                        return Err(Unknown);
+                    }
                     if !self.is_written(TYPENAME_KEY, written) {
                         self.key(TYPENAME_KEY);
-                        write_plain(name, self.out);
+                        match called {
+                            Some(name) => write_plain(name, self.out),
+                            None => self.out.extend_from_slice(json.unwrap_or_default()),
+                        }
                     }
                 }
                 Item::Field { key, .. } if self.is_written(key, written) => {}
@@ -197,7 +204,7 @@ impl Writer<'_, '_> {
         self.out.extend_from_slice(key);
     }
 
-    fn value(&mut self, value: Value<'_>, items: &[Item]) -> Result<(), Unknown> {
+    fn value(&mut self, value: Value, items: &[Item]) -> Result<(), Unknown> {
         match value {
             Value::Object(object) => self.object(object, items, None)?,
             Value::List(list) => {
@@ -213,9 +220,9 @@ impl Writer<'_, '_> {
                 self.out.push(b']');
             }
             Value::Null => self.out.extend_from_slice(b"null"),
-            Value::Scalar(json) => {
+            Value::Scalar { .. } => {
                 self.known += 1;
-                self.out.extend_from_slice(json.as_bytes());
+                self.out.extend_from_slice(self.data.json(value).unwrap_or(b"null"));
             }
         }
         Ok(())

@@ -1,7 +1,7 @@
 //! A subgraph's answer, read once: straight into the arena of the response data, by the shape that the fetch asked for.
 //! What it did not ask for is left out.
 
-use super::data::{Data, Field, ObjectId, Value};
+use super::data::{Data, Field, ObjectId, TextId, Value};
 use super::failure::Reported;
 use super::shape::{Form, Shape};
 use hashbrown::{DefaultHashBuilder, HashTable};
@@ -20,15 +20,18 @@ const BEGINNING: usize = 96;
 /// After so many objects it is decided whether it is worth it to look for equal ones.
 const TRIAL: usize = 64;
 
+/// So many fields and items are read before more room is needed for them.
+const AT_ONCE: usize = 32;
+
 /// About as much text as an object that is there once takes, in bytes, and for how many of them there is room at first.
 const OBJECT: usize = 256;
 const MAX_GUESS: usize = 512;
 
 /// A GraphQL answer (GraphQL spec, "Response Format").
 #[derive(Debug)]
-pub(super) struct Response<'a> {
+pub(super) struct Response {
     /// Null when absent.
-    pub(super) data: Value<'a>,
+    pub(super) data: Value,
     pub(super) errors: Vec<Reported>,
 }
 
@@ -45,22 +48,10 @@ pub(super) enum Malformed {
     Unexpected(char, usize),
     #[error("it is nested too deeply")]
     TooDeep,
+    #[error("there are too many texts, or it is too long")]
+    TooLong,
     #[error("neither data nor errors")]
     Empty,
-}
-
-/// Room for what is half read; kept from one answer of a request to the next.
-#[derive(Debug, Default)]
-pub(super) struct Scratch<'a> {
-    /// The fields of the objects that are not complete yet.
-    fields: Vec<Field<'a>>,
-    /// The items of the lists that are not complete yet.
-    items: Vec<Value<'a>>,
-    /// The last string that held escapes, without them.
-    unescaped: Vec<u8>,
-    /// The last object of each shape and beginning.
-    known: HashTable<Known<'a>>,
-    hashes: DefaultHashBuilder,
 }
 
 /// An object that was read.
@@ -76,28 +67,44 @@ struct Known<'a> {
 
 /// Reads an answer. Anything but an object with `data` or `errors` is refused; what was added of it to `data` is then
 /// not to be reached from anywhere.
-pub(super) fn parse<'a>(
-    bytes: &'a [u8],
-    shape: &Shape,
-    data: &mut Data<'a>,
-    scratch: &mut Scratch<'a>,
-) -> Result<Response<'a>, Malformed> {
+pub(super) fn parse<'a>(bytes: &'a [u8], shape: &Shape, data: &mut Data<'a>) -> Result<Response, Malformed> {
     let text = simdutf8::basic::from_utf8(bytes)?;
     // Half a surrogate pair is JSON, too, and passes as it came.
     let parser = Parser::new(Read::from(text)).utf8_lossy();
-    scratch.fields.clear();
-    scratch.items.clear();
-    scratch.known.clear();
-    scratch.known.reserve((bytes.len() / OBJECT).min(MAX_GUESS), |known| known.hash);
-    Reader { text, parser, data, scratch, looked: 0, found: 0, depth: 0 }.response(shape)
+    let id = data.add_text(text).ok_or(Malformed::TooLong)?;
+    let mut reader = Reader {
+        text,
+        id,
+        parser,
+        data,
+        fields: Vec::with_capacity(AT_ONCE),
+        items: Vec::with_capacity(AT_ONCE),
+        unescaped: Vec::new(),
+        known: HashTable::with_capacity((bytes.len() / OBJECT).min(MAX_GUESS)),
+        hashes: DefaultHashBuilder::default(),
+        looked: 0,
+        found: 0,
+        depth: 0,
+    };
+    reader.response(shape)
 }
 
 struct Reader<'a, 'd> {
     text: &'a str,
+    /// Its number in the data.
+    id: TextId,
     /// Finds the tokens.
     parser: Parser<Read<'a>>,
     data: &'d mut Data<'a>,
-    scratch: &'d mut Scratch<'a>,
+    /// The fields of the objects that are not complete yet.
+    fields: Vec<Field>,
+    /// The items of the lists that are not complete yet.
+    items: Vec<Value>,
+    /// The last string that held escapes, without them.
+    unescaped: Vec<u8>,
+    /// The last object of each shape and beginning.
+    known: HashTable<Known<'a>>,
+    hashes: DefaultHashBuilder,
     /// How often a known object was looked for, and found.
     looked: usize,
     found: usize,
@@ -105,22 +112,23 @@ struct Reader<'a, 'd> {
 }
 
 impl<'a> Reader<'a, '_> {
-    fn response(&mut self, shape: &Shape) -> Result<Response<'a>, Malformed> {
+    fn response(&mut self, shape: &Shape) -> Result<Response, Malformed> {
         let (mut data, mut errors) = (None, None);
         let first = self.token()?;
         self.expect(first, b'{')?;
         let mut next = self.token()?;
         while next != b'}' {
             self.expect(next, b'"')?;
-            let key = self.parser.parse_str(&mut self.scratch.unescaped)?;
+            let key = self.parser.parse_str(&mut self.unescaped)?;
             let (is_data, is_errors) = (&*key == "data", &*key == "errors");
             let first = self.after_colon()?;
             if is_data {
                 data = Some(self.composite(first, shape)?);
             } else {
-                let json = self.any(first)?;
+                let start = self.parser.offset() - 1;
+                self.any(first)?;
                 if is_errors {
-                    errors = sonic_rs::from_str::<Option<Vec<Reported>>>(json)?;
+                    errors = sonic_rs::from_str::<Option<Vec<Reported>>>(&self.text[start..self.parser.offset()])?;
                 }
             }
             next = self.next_or(b'}')?;
@@ -135,7 +143,7 @@ impl<'a> Reader<'a, '_> {
     }
 
     /// A value whose objects have this shape.
-    fn composite(&mut self, first: u8, shape: &Shape) -> Result<Value<'a>, Malformed> {
+    fn composite(&mut self, first: u8, shape: &Shape) -> Result<Value, Malformed> {
         match first {
             b'{' => self.object(shape),
             b'[' => self.list(|reader, first| reader.composite(first, shape)),
@@ -144,16 +152,16 @@ impl<'a> Reader<'a, '_> {
     }
 
     /// A value that should hold no objects.
-    fn leaf(&mut self, first: u8) -> Result<Value<'a>, Malformed> {
+    fn leaf(&mut self, first: u8) -> Result<Value, Malformed> {
         match first {
-            b'{' => self.any(first).map(Value::Scalar),
+            b'{' => self.any(first),
             b'[' => self.list(Self::leaf),
             _ => self.scalar(first),
         }
     }
 
     /// An object: one that is known already, if it has the same text.
-    fn object(&mut self, shape: &Shape) -> Result<Value<'a>, Malformed> {
+    fn object(&mut self, shape: &Shape) -> Result<Value, Malformed> {
         if !shape.folds() || (self.looked > TRIAL && self.found < self.looked / 8) {
             return self.new_object(shape).map(Value::Object);
         }
@@ -162,10 +170,10 @@ impl<'a> Reader<'a, '_> {
         let beginning = &rest[..rest.len().min(BEGINNING)];
         let beginning = memchr::memchr(b'}', beginning).map_or(beginning, |end| &beginning[..=end]);
         let shape_id = std::ptr::from_ref(shape).addr();
-        let hash = self.scratch.hashes.hash_one((shape_id, beginning));
+        let hash = self.hashes.hash_one((shape_id, beginning));
         let begins = |known: &Known<'a>| known.shape == shape_id && known.text.starts_with(beginning);
         self.looked += 1;
-        if let Some(known) = self.scratch.known.find(hash, begins)
+        if let Some(known) = self.known.find(hash, begins)
             && rest.starts_with(known.text)
         {
             self.found += 1;
@@ -175,10 +183,10 @@ impl<'a> Reader<'a, '_> {
         }
         let object = self.new_object(shape)?;
         let known = Known { hash, shape: shape_id, text: &rest[..self.parser.offset() - start], object };
-        match self.scratch.known.find_mut(hash, begins) {
+        match self.known.find_mut(hash, begins) {
             Some(last) => *last = known,
             None => {
-                self.scratch.known.insert_unique(hash, known, |known| known.hash);
+                self.known.insert_unique(hash, known, |known| known.hash);
             }
         }
         Ok(Value::Object(object))
@@ -186,7 +194,7 @@ impl<'a> Reader<'a, '_> {
 
     fn new_object(&mut self, shape: &Shape) -> Result<ObjectId, Malformed> {
         self.enter()?;
-        let (start, mut next, mut is_first) = (self.scratch.fields.len(), 0, true);
+        let (start, mut next, mut is_first) = (self.fields.len(), 0, true);
         loop {
             // Most servers write the fields as they were asked for.
             let expected = shape.at(next).filter(|field| self.rest().starts_with(&field.text));
@@ -200,7 +208,7 @@ impl<'a> Reader<'a, '_> {
                     break;
                 }
                 self.expect(first, b'"')?;
-                let key = self.parser.parse_str(&mut self.scratch.unescaped)?;
+                let key = self.parser.parse_str(&mut self.unescaped)?;
                 (shape.find(&key, &mut next), self.after_colon()?)
             };
             match field {
@@ -209,9 +217,9 @@ impl<'a> Reader<'a, '_> {
                         Form::Leaf => self.leaf(first)?,
                         Form::Object(shape) => self.composite(first, shape)?,
                         Form::Any if first == b'n' => self.scalar(first)?,
-                        Form::Any => Value::Scalar(self.any(first)?),
+                        Form::Any => self.any(first)?,
                     };
-                    self.scratch.fields.push(Field { name: field.name, value });
+                    self.fields.push(Field { name: field.name, value });
                 }
                 None => {
                     self.any(first)?;
@@ -224,31 +232,31 @@ impl<'a> Reader<'a, '_> {
             }
         }
         self.depth -= 1;
-        let object = self.data.add_object(&self.scratch.fields[start..]);
-        self.scratch.fields.truncate(start);
+        let object = self.data.add_object(&self.fields[start..]);
+        self.fields.truncate(start);
         Ok(object)
     }
 
-    fn list(&mut self, item: impl Fn(&mut Self, u8) -> Result<Value<'a>, Malformed>) -> Result<Value<'a>, Malformed> {
+    fn list(&mut self, item: impl Fn(&mut Self, u8) -> Result<Value, Malformed>) -> Result<Value, Malformed> {
         self.enter()?;
-        let start = self.scratch.items.len();
+        let start = self.items.len();
         let mut next = self.token()?;
         while next != b']' {
             let value = item(self, next)?;
-            self.scratch.items.push(value);
+            self.items.push(value);
             next = self.next_or(b']')?;
         }
         self.depth -= 1;
-        let list = self.data.add_list(&self.scratch.items[start..]);
-        self.scratch.items.truncate(start);
+        let list = self.data.add_list(&self.items[start..]);
+        self.items.truncate(start);
         Ok(Value::List(list))
     }
 
-    fn scalar(&mut self, first: u8) -> Result<Value<'a>, Malformed> {
+    fn scalar(&mut self, first: u8) -> Result<Value, Malformed> {
         let start = self.parser.offset() - 1;
         match first {
             b'"' => {
-                self.parser.parse_str(&mut self.scratch.unescaped)?;
+                self.parser.parse_str(&mut self.unescaped)?;
             }
             b'-' | b'0'..=b'9' => {
                 self.parser.skip_number(first)?;
@@ -261,11 +269,11 @@ impl<'a> Reader<'a, '_> {
             }
             _ => return Err(self.unexpected()),
         }
-        Ok(Value::Scalar(&self.text[start..self.parser.offset()]))
+        Ok(self.id.piece(start, self.parser.offset()))
     }
 
-    /// The text of any value.
-    fn any(&mut self, first: u8) -> Result<&'a str, Malformed> {
+    /// Any value as a scalar.
+    fn any(&mut self, first: u8) -> Result<Value, Malformed> {
         let start = self.parser.offset() - 1;
         match first {
             b'{' => {
@@ -273,7 +281,7 @@ impl<'a> Reader<'a, '_> {
                 let mut next = self.token()?;
                 while next != b'}' {
                     self.expect(next, b'"')?;
-                    self.parser.parse_str(&mut self.scratch.unescaped)?;
+                    self.parser.parse_str(&mut self.unescaped)?;
                     let first = self.after_colon()?;
                     self.any(first)?;
                     next = self.next_or(b'}')?;
@@ -293,7 +301,7 @@ impl<'a> Reader<'a, '_> {
                 self.scalar(first)?;
             }
         }
-        Ok(&self.text[start..self.parser.offset()])
+        Ok(self.id.piece(start, self.parser.offset()))
     }
 
     fn enter(&mut self) -> Result<(), Malformed> {
@@ -304,7 +312,7 @@ impl<'a> Reader<'a, '_> {
     /// The first byte of the next token.
     #[inline]
     fn token(&mut self) -> Result<u8, Malformed> {
-        match self.parser.read.peek() {
+        match self.text.as_bytes().get(self.parser.offset()).copied() {
             Some(byte) if byte > b' ' => {
                 self.parser.read.eat(1);
                 Ok(byte)
@@ -399,7 +407,7 @@ mod tests {
             (b"", false),
             (deep.as_bytes(), false),
         ] {
-            let read = parse(bytes, &shape, &mut Data::default(), &mut Scratch::default());
+            let read = parse(bytes, &shape, &mut Data::default());
             assert_eq!(read.is_ok(), good, "{:?} {read:?}", String::from_utf8_lossy(bytes));
         }
     }
@@ -411,16 +419,14 @@ mod tests {
         let mut data = Data::default();
         let json =
             r#"{"data":{"z":[{}],"y":[{"x":"a\u00e9\"","w":1},null],"x":1.00,"any":{"a" : 12345678901234567890123}}}"#;
-        let Value::Object(root) = parse(json.as_bytes(), &shape, &mut data, &mut Scratch::default()).unwrap().data
-        else {
-            panic!("an object")
-        };
+        let Value::Object(root) = parse(json.as_bytes(), &shape, &mut data).unwrap().data else { panic!("an object") };
         let [x, y, any] = ["x", "y", "any"].map(|key| names.get(key).unwrap());
-        assert_eq!(data.get(root, x), Some(Value::Scalar("1.00")));
-        assert_eq!(data.get(root, any), Some(Value::Scalar(r#"{"a" : 12345678901234567890123}"#)));
+        let json = |object, name| data.json(data.get(object, name).unwrap());
+        assert_eq!(json(root, x), Some(&b"1.00"[..]));
+        assert_eq!(json(root, any), Some(&br#"{"a" : 12345678901234567890123}"#[..]));
         let Some(Value::List(list)) = data.get(root, y) else { panic!("a list") };
         let &[Value::Object(item), Value::Null] = data.items(list) else { panic!("two items") };
-        assert_eq!(data.get(item, x), Some(Value::Scalar(r#""a\u00e9\"""#)));
+        assert_eq!(json(item, x), Some(&br#""a\u00e9\"""#[..]));
         assert_eq!(names.get("z"), None);
     }
 }

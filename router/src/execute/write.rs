@@ -32,7 +32,7 @@ pub(super) struct Writer<'w, 'a> {
     /// Where the value at hand is.
     path: Vec<Element<'w>>,
     /// Where shared values were written, by the definition of the field that they are the value of.
-    written: HashMap<(Value<'a>, usize), Range<usize>>,
+    written: HashMap<(Value, usize), Range<usize>>,
     /// How many nulls there were that needed an explanation, which depends on where they are.
     explained: usize,
 }
@@ -81,11 +81,9 @@ impl<'w, 'a> Writer<'w, 'a> {
                 // The comma before the first field is left out.
                 self.out.extend_from_slice(&field.prefix[usize::from(is_first)..]);
                 is_first = false;
-                let written = match &together {
-                    Some(children) => self.field(object, field, children, typename),
-                    None => self.field(object, field, &[&field.children], typename),
-                };
-                if written.is_err() {
+                let alone = [&field.children];
+                let children = together.as_deref().unwrap_or(&alone);
+                if self.field(object, field, children, typename).is_err() {
                     self.cut(start);
                     return Err(Nulled);
                 }
@@ -141,8 +139,13 @@ impl<'w, 'a> Writer<'w, 'a> {
                 {
                     return self.at(field, |writer| writer.deny(denied, wrapping.is_nullable()));
                 }
-                match (self.data.get_shared(object, field.name), wrapping) {
-                    (Some((Value::Scalar(json), _)), Wrapping::Named { .. }) if is_leaf(kind, json) => self.leaf(json),
+                let found = self.data.get_shared(object, field.name);
+                if let (Some((value, _)), Wrapping::Named { .. }) = (found, wrapping)
+                    && let Some(json) = self.data.json(value).filter(|json| is_leaf(kind, json))
+                {
+                    return self.leaf(json);
+                }
+                match (found, wrapping) {
                     (None | Some((Value::Null, _)), _) => self.at(field, |writer| writer.null(wrapping.is_nullable())),
                     (Some((value, shared)), _) => self.at(field, |writer| {
                         let write = |writer: &mut Self| writer.value(value, wrapping, kind, children);
@@ -164,7 +167,7 @@ impl<'w, 'a> Writer<'w, 'a> {
     /// Writes a value that is in more than one place; or copies what was written of it before for the same selection.
     fn again(
         &mut self,
-        value: Value<'a>,
+        value: Value,
         kind: &Kind,
         children: &[&'w Selection],
         write: impl FnOnce(&mut Self) -> Written,
@@ -186,7 +189,7 @@ impl<'w, 'a> Writer<'w, 'a> {
         Ok(())
     }
 
-    fn value(&mut self, value: Value<'a>, wrapping: &Wrapping, kind: &Kind, children: &[&'w Selection]) -> Written {
+    fn value(&mut self, value: Value, wrapping: &Wrapping, kind: &Kind, children: &[&'w Selection]) -> Written {
         match (wrapping, value) {
             (Wrapping::List { nullable, .. } | Wrapping::Named { nullable }, Value::Null) => self.null(*nullable),
             (Wrapping::List { nullable, of }, Value::List(list)) => {
@@ -196,8 +199,10 @@ impl<'w, 'a> Writer<'w, 'a> {
                 }
             }
             // A list of a custom scalar is the text that the subgraph sent.
-            (Wrapping::List { .. }, Value::Scalar(json)) if matches!(kind, Kind::Scalar) => self.leaf(json),
-            (Wrapping::List { nullable, .. }, _) => self.misfit("a list was expected", *nullable),
+            (Wrapping::List { nullable, .. }, _) => match self.data.json(value) {
+                Some(json) if matches!(kind, Kind::Scalar) => self.leaf(json),
+                _ => self.misfit("a list was expected", *nullable),
+            },
             (Wrapping::Named { nullable }, Value::Object(object)) if self.data.is_shared(object) => {
                 self.again(value, kind, children, |writer| writer.named(value, *nullable, kind, children))
             }
@@ -205,7 +210,7 @@ impl<'w, 'a> Writer<'w, 'a> {
         }
     }
 
-    fn list(&mut self, items: &[Value<'a>], wrapping: &Wrapping, kind: &Kind, children: &[&'w Selection]) -> Written {
+    fn list(&mut self, items: &[Value], wrapping: &Wrapping, kind: &Kind, children: &[&'w Selection]) -> Written {
         let start = self.out.len();
         self.out.push(b'[');
         for (index, item) in items.iter().enumerate() {
@@ -224,7 +229,7 @@ impl<'w, 'a> Writer<'w, 'a> {
         Ok(())
     }
 
-    fn named(&mut self, value: Value<'a>, nullable: bool, kind: &Kind, children: &[&'w Selection]) -> Written {
+    fn named(&mut self, value: Value, nullable: bool, kind: &Kind, children: &[&'w Selection]) -> Written {
         let written = match (kind, value) {
             (Kind::Object(name), Value::Object(object)) => self.object(object, children, Some(name)),
             (Kind::Abstract(possible), Value::Object(object)) => match self.typename(object, children) {
@@ -235,16 +240,18 @@ impl<'w, 'a> Writer<'w, 'a> {
                 typename => self.object(object, children, typename),
             },
             (Kind::Object(_) | Kind::Abstract(_), _) => return self.misfit("an object was expected", nullable),
-            (Kind::Enum(values), Value::Scalar(json)) if value.text().is_some_and(|name| values.contains(name)) => {
-                return self.leaf(json);
+            (Kind::Enum(values), _) => {
+                return match (self.data.string(value), self.data.json(value)) {
+                    (Some(name), Some(json)) if values.contains(name) => self.leaf(json),
+                    _ => self.misfit("an enum value that is not part of the schema was given", nullable),
+                };
             }
-            (Kind::Enum(_), _) => {
-                return self.misfit("an enum value that is not part of the schema was given", nullable);
-            }
-            (Kind::BuiltIn | Kind::Scalar, Value::Scalar(json)) if is_leaf(kind, json) => return self.leaf(json),
             (Kind::Scalar, Value::List(list)) => return self.plain_list(list),
             (Kind::BuiltIn | Kind::Scalar | Kind::Typename | Kind::Introspection, _) => {
-                return self.misfit("a scalar was expected", nullable);
+                return match self.data.json(value) {
+                    Some(json) if is_leaf(kind, json) => self.leaf(json),
+                    _ => self.misfit("a scalar was expected", nullable),
+                };
             }
         };
         match written {
@@ -253,8 +260,8 @@ impl<'w, 'a> Writer<'w, 'a> {
         }
     }
 
-    fn leaf(&mut self, json: &str) -> Written {
-        self.out.extend_from_slice(json.as_bytes());
+    fn leaf(&mut self, json: &[u8]) -> Written {
+        self.out.extend_from_slice(json);
         Ok(())
     }
 
@@ -265,10 +272,10 @@ impl<'w, 'a> Writer<'w, 'a> {
             if index > 0 {
                 self.out.push(b',');
             }
-            match item {
-                Value::Scalar(json) => self.leaf(json)?,
-                Value::List(list) => self.plain_list(*list)?,
-                Value::Null | Value::Object(_) => self.nulled(true)?,
+            match (item, self.data.json(*item)) {
+                (_, Some(json)) => self.leaf(json)?,
+                (Value::List(list), _) => self.plain_list(*list)?,
+                _ => self.nulled(true)?,
             }
         }
         self.out.push(b']');
@@ -286,7 +293,7 @@ impl<'w, 'a> Writer<'w, 'a> {
         self.data.typename(object).or_else(|| {
             let mut fields = selections.iter().flat_map(|selection| &selection.fields);
             fields.find_map(|field| match &field.definition(None).kind {
-                Kind::Typename => self.data.get(object, field.name)?.text(),
+                Kind::Typename => self.data.string(self.data.get(object, field.name)?),
                 _ => None,
             })
         })
@@ -346,8 +353,12 @@ impl<'w, 'a> Writer<'w, 'a> {
 }
 
 /// Whether this JSON text may be the value of such a field: lists and objects are values of custom scalars only.
-fn is_leaf(kind: &Kind, json: &str) -> bool {
-    matches!(kind, Kind::Scalar) || (matches!(kind, Kind::BuiltIn) && !json.starts_with(['{', '[']))
+fn is_leaf(kind: &Kind, json: &[u8]) -> bool {
+    match kind {
+        Kind::BuiltIn => !matches!(json.first(), Some(b'{' | b'[')),
+        Kind::Scalar => true,
+        _ => false,
+    }
 }
 
 /// Writes a string, or anything else that always has a JSON form.

@@ -22,7 +22,7 @@ use entry::Entries;
 use hive_router_query_planner::planner::Planner;
 use hive_router_query_planner::utils::parsing::safe_parse_schema;
 use required::Required;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, OnceLock};
 
@@ -50,7 +50,7 @@ pub struct Supergraph {
     /// Started when it is needed for the first time.
     entries: OnceLock<Option<Entries>>,
     /// The subgraphs by name, as plans call them.
-    pub subgraphs: HashMap<String, Arc<Subgraph>>,
+    pub subgraphs: BTreeMap<String, Arc<Subgraph>>,
     /// Which fields need which rights.
     pub authorization: operation::Rules,
     /// The input types, for the coercion of variables.
@@ -68,7 +68,7 @@ impl Supergraph {
     /// # Errors
     /// [`Error::Supergraph`] for a document that cannot be read, or that names a subgraph that is not given.
     pub fn new(sdl: String, subgraphs: impl IntoIterator<Item = Arc<Subgraph>>) -> Result<Self, Error> {
-        let subgraphs: HashMap<_, _> =
+        let subgraphs: BTreeMap<_, _> =
             subgraphs.into_iter().map(|subgraph| (subgraph.name.clone(), subgraph)).collect();
         let mut document = safe_parse_schema(&sdl).map_err(|error| Error::Supergraph(error.to_string()))?;
         let api = ApiSchema::from_supergraph(&sdl)?;
