@@ -35,7 +35,8 @@ pub struct System {
     pub smtp: Smtp,
     /// URL of the mailer's database.
     pub mailer_database: String,
-    _others: Vec<Hansa>,
+    /// The processes of the first and of the second replica, by their roles.
+    others: Vec<(&'static str, Hansa)>,
     _data: TempDir,
 }
 
@@ -71,21 +72,28 @@ impl System {
         }
         let entrances = entrances.try_into().unwrap_or_else(|_| unreachable!());
         let mailer_database = settings["HANSA_MAILER__DATABASE__URL"].clone();
-        Self { entrances, mailers, smtp, mailer_database, _others: others, _data: data }
+        Self { entrances, mailers, smtp, mailer_database, others, _data: data }
+    }
+
+    /// Kills the first replica of these roles.
+    pub async fn kill_first(&mut self, roles: &[&str]) {
+        for role in roles {
+            let at = self.others.iter().position(|(name, _)| name == role).unwrap();
+            self.others.remove(at).1.kill().await;
+        }
     }
 }
 
 /// One process for each role, knowing each other.
-async fn replica_of_each(folder: &Path, mut settings: Settings) -> (Vec<Hansa>, Hansa, String) {
+async fn replica_of_each(folder: &Path, mut settings: Settings) -> (Vec<(&'static str, Hansa)>, Hansa, String) {
     let users = Hansa::run(&["users"], folder, &settings).await;
     settings.insert("HANSA_IDENTITY__URL".into(), format!("{}/users", users.url));
     let posts = Hansa::run(&["posts"], folder, &settings).await;
     let social = Hansa::run(&["social"], folder, &settings).await;
     let notifications = Hansa::run(&["notifications"], folder, &settings).await;
     let mailer = Hansa::run(&["mailer"], folder, &settings).await;
-    for (name, process) in
-        [("users", &users), ("posts", &posts), ("social", &social), ("notifications", &notifications)]
-    {
+    let mut processes = vec![("users", users), ("posts", posts), ("social", social), ("notifications", notifications)];
+    for (name, process) in &processes {
         let variable = format!("HANSA_SUBGRAPH_URLS__{}", name.to_uppercase());
         settings.insert(variable, format!("{}/{name}/graphql", process.url));
     }
@@ -96,7 +104,8 @@ async fn replica_of_each(folder: &Path, mut settings: Settings) -> (Vec<Hansa>, 
         ready.is_ok_and(|response| response.status().is_success()).then_some(())
     })
     .await;
-    (vec![users, posts, social, notifications, router], mailer, entrance)
+    processes.push(("router", router));
+    (processes, mailer, entrance)
 }
 
 async fn create_database(server: &str, name: &str) -> String {

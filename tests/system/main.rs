@@ -8,6 +8,7 @@
 mod alone;
 mod api;
 mod bad_input;
+mod chat;
 mod contract;
 mod crash;
 mod distributed;
