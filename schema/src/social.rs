@@ -160,7 +160,8 @@ pub struct MessageSent {
     pub conversation_id: Uuid,
     /// Who wrote it.
     pub sender_id: Uuid,
-    /// Whom to notify: the other participants, but for those who have muted the conversation.
+    /// Whom to notify: the other participants, but for those who have muted the conversation or have a block with the
+    /// sender.
     pub notify_ids: Vec<Uuid>,
     /// When.
     pub sent_at: DateTime<Utc>,

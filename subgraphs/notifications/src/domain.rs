@@ -22,6 +22,8 @@ pub enum Kind {
     FriendshipAccepted,
     /// Somebody follows one.
     Followed,
+    /// Somebody has written to one. Of a conversation there is one that is unread, which counts its messages.
+    MessageReceived,
 }
 
 /// What a notification leads to.
@@ -29,6 +31,7 @@ pub enum Kind {
 pub(crate) enum Subject {
     User(Uuid),
     Friendship(Uuid),
+    Message(Uuid),
 }
 
 /// Of which type a [`Subject`] is, as it is stored.
@@ -37,6 +40,7 @@ pub(crate) enum Subject {
 pub(crate) enum SubjectType {
     User,
     Friendship,
+    Message,
 }
 
 impl Subject {
@@ -45,6 +49,7 @@ impl Subject {
         match subject_type {
             SubjectType::User => Self::User(id),
             SubjectType::Friendship => Self::Friendship(id),
+            SubjectType::Message => Self::Message(id),
         }
     }
 
@@ -53,6 +58,7 @@ impl Subject {
         match self {
             Self::User(id) => (SubjectType::User, id),
             Self::Friendship(id) => (SubjectType::Friendship, id),
+            Self::Message(id) => (SubjectType::Message, id),
         }
     }
 }
@@ -72,6 +78,15 @@ pub(crate) struct NewNotification {
     pub(crate) text: Text,
     pub(crate) actor_id: Option<Uuid>,
     pub(crate) subject: Option<Subject>,
+}
+
+/// A message that several people are told of in the same words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct NewMessage {
+    pub(crate) conversation_id: Uuid,
+    pub(crate) message_id: Uuid,
+    pub(crate) sender_id: Uuid,
+    pub(crate) text: Text,
 }
 
 /// Which of a user's notifications are listed or changed.

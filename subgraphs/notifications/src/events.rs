@@ -2,7 +2,7 @@
 
 use crate::{
     Service,
-    domain::{Kind, NewNotification, Subject, Text},
+    domain::{Kind, NewMessage, NewNotification, Subject, Text},
     person, service, store,
     texts::{self, Language},
 };
@@ -12,11 +12,13 @@ use hansa_kit::consumer::{self, AfterCommit, AnyEvent, Handler, HandlerError};
 use hansa_schema::{
     Event,
     social::{
-        self, BlockCreated, FollowCreated, FollowDeleted, FriendshipAccepted, FriendshipEnded, FriendshipRequested,
+        self, BlockCreated, ConversationRead, FollowCreated, FollowDeleted, FriendshipAccepted, FriendshipEnded,
+        FriendshipRequested, MessageSent,
     },
     users::{self, AccountRegistered, UserDeleted, UserUpdated},
 };
 use sea_orm::DatabaseTransaction;
+use std::collections::HashMap;
 use uuid::Uuid;
 
 /// The topics that notifications read.
@@ -67,6 +69,11 @@ async fn handle(
                 service::withdraw(transaction, now, store::by(blocked_id).add(store::is_to(blocker_id))).await?,
             );
             told
+        }
+        MessageSent::TYPE => sent(transaction, now, serde_json::from_value(event.data)?).await?,
+        ConversationRead::TYPE => {
+            let ConversationRead { conversation_id, reader_id, unread_count, .. } = serde_json::from_value(event.data)?;
+            service::read_conversation(transaction, now, reader_id, conversation_id, unread_count).await?
         }
         _ => return Ok(None),
     };
@@ -120,6 +127,34 @@ async fn accepted(
     let accepted = News { actor: addressee_id, kind: Kind::FriendshipAccepted, subject };
     told.extend(tell(transaction, now, requester_id, accepted, texts::friendship_accepted).await?);
     Ok(told)
+}
+
+/// All whom the conversation is not muted for are told, each in their language.
+async fn sent(
+    transaction: &DatabaseTransaction,
+    now: DateTime<Utc>,
+    MessageSent { message_id, conversation_id, sender_id, notify_ids, .. }: MessageSent,
+) -> Result<Vec<Uuid>, hansa_kit::Error> {
+    let people = person::find_many(transaction, &[&notify_ids[..], &[sender_id]].concat()).await?;
+    let people: HashMap<_, _> = people.into_iter().map(|person| (person.id, person)).collect();
+    let is_gone = |id: &Uuid| people.get(id).is_some_and(|person| person.deleted_at.is_some());
+    if is_gone(&sender_id) {
+        return Ok(Vec::new());
+    }
+    let language = |id: &Uuid| people.get(id).map_or(Language::English, |person| Language::of(&person.locale));
+    let mut changes = Vec::new();
+    for spoken in [Language::English, Language::Russian] {
+        let recipients = notify_ids.iter().filter(|id| !is_gone(id) && language(id) == spoken);
+        let recipients: Vec<_> = recipients.copied().collect();
+        if recipients.is_empty() {
+            continue;
+        }
+        let name = people.get(&sender_id).map_or_else(|| texts::somebody(spoken), |person| &person.display_name);
+        let text = texts::message_received(spoken, name);
+        let new = NewMessage { conversation_id, message_id, sender_id, text };
+        changes.extend(service::notify_of_message(transaction, now, &recipients, &new).await?);
+    }
+    service::tell(transaction, now, changes).await
 }
 
 /// What somebody did that somebody else is told of.

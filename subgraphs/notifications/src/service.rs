@@ -6,7 +6,7 @@
 
 use crate::{
     Error,
-    domain::{Change, Filter, NewNotification},
+    domain::{Change, Filter, NewMessage, NewNotification},
     entity::notification::Model,
     store::{self, OwnId},
 };
@@ -83,6 +83,60 @@ pub(crate) async fn withdraw(
             recipients.push(recipient);
         }
     }
+}
+
+/// Notifies recipients of a message, within the transaction of the event: who has an unread notification of the conversation
+/// finds it counting one more. Gives what is to be told them by [`tell`].
+pub(crate) async fn notify_of_message(
+    transaction: &DatabaseTransaction,
+    now: DateTime<Utc>,
+    recipients: &[Uuid],
+    new: &NewMessage,
+) -> Result<Vec<(Uuid, Change)>, hansa_kit::Error> {
+    let known = store::unread_of(transaction, new.conversation_id, recipients).await?;
+    let ids: Vec<_> = known.values().map(|one| one.id).collect();
+    if !ids.is_empty() {
+        store::add_message(transaction, &ids, new, now).await?;
+    }
+    let others = recipients.iter().filter(|recipient| !known.contains_key(recipient));
+    let others: Vec<_> = others.map(|recipient| (*recipient, ids::new())).collect();
+    if !others.is_empty() {
+        store::insert_message(transaction, &others, new, now).await?;
+    }
+    let changed = known.into_iter().map(|(recipient, one)| (recipient, Change::Changed { id: one.id }));
+    Ok(changed.chain(others.into_iter().map(|(recipient, id)| (recipient, Change::Received { id }))).collect())
+}
+
+/// Appends a change to the stream of each of many recipients, and returns them. In the order of their ids: two events with
+/// some recipients in common never wait for each other. Afterwards comes [`Service::announce`].
+pub(crate) async fn tell(
+    transaction: &DatabaseTransaction,
+    now: DateTime<Utc>,
+    mut changes: Vec<(Uuid, Change)>,
+) -> Result<Vec<Uuid>, hansa_kit::Error> {
+    changes.sort_unstable_by_key(|(recipient, _)| *recipient);
+    for (recipient, change) in &changes {
+        append(transaction, *recipient, now, *change).await?;
+    }
+    Ok(changes.into_iter().map(|(recipient, _)| recipient).collect())
+}
+
+/// Lets the recipient's notification of a conversation stand for the messages that are still unread: for none it is read.
+/// Returns the recipient if anything changed. Afterwards comes [`Service::announce`].
+pub(crate) async fn read_conversation(
+    transaction: &DatabaseTransaction,
+    now: DateTime<Utc>,
+    recipient: Uuid,
+    conversation: Uuid,
+    unread: i64,
+) -> Result<Vec<Uuid>, hansa_kit::Error> {
+    let Some(unread) = i32::try_from(unread).ok().filter(|unread| *unread > 0) else {
+        return settle(transaction, now, recipient, store::in_conversation(conversation)).await;
+    };
+    let known = store::unread_of(transaction, conversation, &[recipient]).await?.remove(&recipient);
+    let Some(one) = known.filter(|one| one.count > unread) else { return Ok(Vec::new()) };
+    store::set_count(transaction, one.id, unread).await?;
+    tell(transaction, now, vec![(recipient, Change::Changed { id: one.id })]).await
 }
 
 /// Marks the recipient's notifications that match `which` as read, within the transaction of what settles them, and returns

@@ -1,7 +1,7 @@
 //! Every query of notifications. Each asks for whose they are: nobody sees or changes another's.
 
 use crate::{
-    domain::{Filter, Kind, NewNotification, Subject},
+    domain::{Filter, Kind, NewMessage, NewNotification, Subject, SubjectType},
     entity::notification::{ActiveModel, Column, Entity, Model},
 };
 use chrono::{DateTime, Utc};
@@ -12,9 +12,9 @@ use hansa_kit::{
 };
 use sea_orm::{
     ActiveValue::Set,
-    ConnectionTrait, QuerySelect,
+    ConnectionTrait, QueryOrder, QuerySelect,
     entity::prelude::*,
-    sea_query::{Condition, Expr},
+    sea_query::{Condition, Expr, ExprTrait},
 };
 use std::collections::HashMap;
 
@@ -112,11 +112,84 @@ pub(crate) async fn insert(
         actor_id: Set(new.actor_id),
         subject_type: Set(subject.map(|(subject_type, _)| subject_type)),
         subject_id: Set(subject.map(|(_, id)| id)),
+        conversation_id: Set(None),
         count: Set(1),
         created_at: Set(now),
         read_at: Set(None),
     };
     Entity::insert(row).exec_without_returning(transaction).await?;
+    Ok(())
+}
+
+/// The unread notification of a conversation that each of `recipients` has, if any; the newest of several.
+pub(crate) async fn unread_of(
+    transaction: &impl ConnectionTrait,
+    conversation: Uuid,
+    recipients: &[Uuid],
+) -> Result<HashMap<Uuid, Model>, Error> {
+    let found = Entity::find()
+        .filter(in_conversation(conversation))
+        .filter(Column::ReadAt.is_null())
+        .filter(Column::RecipientId.is_in(recipients.iter().copied()))
+        .order_by_asc(Column::CreatedAt)
+        .all(transaction)
+        .await?;
+    Ok(found.into_iter().map(|one| (one.recipient_id, one)).collect())
+}
+
+/// Those that tell of messages in a conversation.
+pub(crate) fn in_conversation(conversation: Uuid) -> Condition {
+    Condition::all().add(Column::ConversationId.eq(conversation))
+}
+
+/// Adds a notification of a message, unread, for each of the recipients, whose new notification's id stands beside.
+pub(crate) async fn insert_message(
+    transaction: &impl ConnectionTrait,
+    recipients: &[OwnId],
+    new: &NewMessage,
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
+    let rows = recipients.iter().map(|(recipient, id)| ActiveModel {
+        id: Set(*id),
+        recipient_id: Set(*recipient),
+        kind: Set(Kind::MessageReceived),
+        title: Set(new.text.title.clone()),
+        body: Set(new.text.body.clone()),
+        actor_id: Set(Some(new.sender_id)),
+        subject_type: Set(Some(SubjectType::Message)),
+        subject_id: Set(Some(new.message_id)),
+        conversation_id: Set(Some(new.conversation_id)),
+        count: Set(1),
+        created_at: Set(now),
+        read_at: Set(None),
+    });
+    Entity::insert_many(rows).exec_without_returning(transaction).await?;
+    Ok(())
+}
+
+/// Lets notifications of earlier messages tell of one more, which is the one that they lead to.
+pub(crate) async fn add_message(
+    transaction: &impl ConnectionTrait,
+    ids: &[Uuid],
+    new: &NewMessage,
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
+    Entity::update_many()
+        .col_expr(Column::Count, Expr::col(Column::Count).add(1))
+        .col_expr(Column::Title, Expr::val(new.text.title.as_str()))
+        .col_expr(Column::ActorId, Expr::val(new.sender_id))
+        .col_expr(Column::SubjectId, Expr::val(new.message_id))
+        .col_expr(Column::CreatedAt, Expr::val(now))
+        .filter(Column::Id.is_in(ids.iter().copied()))
+        .exec(transaction)
+        .await?;
+    Ok(())
+}
+
+/// Sets how many events a notification stands for.
+pub(crate) async fn set_count(transaction: &impl ConnectionTrait, id: Uuid, count: i32) -> Result<(), Error> {
+    let update = Entity::update_many().col_expr(Column::Count, Expr::val(count)).filter(Column::Id.eq(id));
+    update.exec(transaction).await?;
     Ok(())
 }
 

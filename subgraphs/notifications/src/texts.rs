@@ -60,6 +60,14 @@ pub(crate) fn followed(language: Language, name: &str) -> Text {
     })
 }
 
+/// Tells that somebody has written to one.
+pub(crate) fn message_received(language: Language, name: &str) -> Text {
+    title(match language {
+        Language::English => format!("{name} has written to you"),
+        Language::Russian => format!("{name} пишет вам"),
+    })
+}
+
 /// Stands for the name of somebody of whom none is known yet, at the beginning of a sentence.
 pub(crate) fn somebody(language: Language) -> &'static str {
     match language {

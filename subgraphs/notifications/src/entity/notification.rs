@@ -16,6 +16,8 @@ pub(crate) struct Model {
     pub(crate) actor_id: Option<Uuid>,
     pub(crate) subject_type: Option<SubjectType>,
     pub(crate) subject_id: Option<Uuid>,
+    /// Where the messages were written that it tells of.
+    pub(crate) conversation_id: Option<Uuid>,
     pub(crate) count: i32,
     pub(crate) created_at: DateTimeUtc,
     pub(crate) read_at: Option<DateTimeUtc>,

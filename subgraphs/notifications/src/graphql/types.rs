@@ -71,7 +71,7 @@ impl Notification {
         self.0.count
     }
 
-    /// When it came.
+    /// When it came, or began to count one more.
     async fn created_at(&self) -> DateTime<Utc> {
         self.0.created_at
     }
@@ -98,6 +98,14 @@ pub struct Friendship {
     id: ID,
 }
 
+/// A message, which the social subgraph knows.
+#[derive(Clone, Debug, SimpleObject)]
+#[graphql(unresolvable = "id")]
+pub struct Message {
+    /// The global id.
+    id: ID,
+}
+
 /// What a notification leads to.
 #[derive(Clone, Debug, Union)]
 pub enum NotificationSubject {
@@ -105,6 +113,8 @@ pub enum NotificationSubject {
     User(User),
     /// A friendship.
     Friendship(Friendship),
+    /// A message: the last one that the notification tells of.
+    Message(Message),
 }
 
 impl From<Subject> for NotificationSubject {
@@ -112,6 +122,7 @@ impl From<Subject> for NotificationSubject {
         match subject {
             Subject::User(id) => Self::User(User { id: ids::encode(USER_PREFIX, id) }),
             Subject::Friendship(id) => Self::Friendship(Friendship { id: ids::encode("friendship", id) }),
+            Subject::Message(id) => Self::Message(Message { id: ids::encode("message", id) }),
         }
     }
 }

@@ -5,5 +5,6 @@
 mod federation;
 mod inbox;
 mod live;
+mod messages;
 mod people;
 mod world;

@@ -80,7 +80,7 @@ pub const VIEWER: &str = "query ($of: [_Any!]!, $filter: NotificationFilter) { _
         id
         unreadNotificationCount
         notifications(filter: $filter) { totalCount nodes { id kind title body count createdAt readAt actor { id }
-            subject { __typename ... on User { id } ... on Friendship { id } } } }
+            subject { __typename ... on User { id } ... on Friendship { id } ... on Message { id } } } }
     }
 } }";
 

@@ -6,7 +6,7 @@ use super::{
     store::{self, NewRow},
 };
 use crate::{
-    Error, Service,
+    Error, Service, block,
     conversation::{
         domain::{Change, Kind, OwnId, is_muted},
         service::{self as conversations, ID},
@@ -106,8 +106,7 @@ pub(crate) async fn send(service: &Service, viewer: &Viewer, new: &NewMessage) -
     let message = store::insert(&transaction, row).await?;
     let told: Vec<_> = participants.iter().map(|one| one.user_id).collect();
     stream::append(&transaction, &told, now, Change::Sent { conversation: conversation_id, message: id }).await?;
-    let to_notify = participants.iter().filter(|one| one.user_id != sender && !is_muted(one.muted_until, now));
-    let notify_ids = to_notify.map(|one| one.user_id).collect();
+    let notify_ids = whom_to_notify(&transaction, sender, &participants, now).await?;
     let event = MessageSent { message_id: id, conversation_id, sender_id: sender, notify_ids, sent_at: now };
     outbox::write(&transaction, now, event).await?;
     transaction.commit().await?;
@@ -160,6 +159,20 @@ fn check_presence(
         return Err(UserError::at(UserErrorCode::NotFound, CONVERSATION, message).into());
     }
     Ok(())
+}
+
+/// The other participants, but for those who have muted the conversation or have a block with the sender.
+async fn whom_to_notify(
+    transaction: &DatabaseTransaction,
+    sender: Uuid,
+    participants: &[participant::Model],
+    now: DateTime<Utc>,
+) -> Result<Vec<Uuid>, Error> {
+    let others = participants.iter().filter(|one| one.user_id != sender && !is_muted(one.muted_until, now));
+    let mut others: Vec<_> = others.map(|one| one.user_id).collect();
+    let blocked = block::among(transaction, sender, &others).await?;
+    others.retain(|other| !blocked.contains(other));
+    Ok(others)
 }
 
 fn no_such_message(field: &[&str]) -> Error {

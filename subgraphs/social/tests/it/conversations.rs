@@ -265,6 +265,7 @@ async fn a_block_hides_the_conversation_of_two_until_it_is_lifted() {
         let spoken = world.send(&ann, json!({ "conversationId": group, "body": "to all" })).await;
         let seen = world.conversation(&bob, &group, "messages { nodes { body } }").await;
         assert_eq!(bodies(&seen["messages"]), [text(&spoken["body"])]);
+        assert_eq!(world.outbox().await.pop().unwrap().1["notify_ids"], json!([])); // but nobody is called to read it
 
         let lift = "mutation ($id: ID!) { blockDelete(userId: $id) { userErrors { code } } }";
         world.change(&bob, lift, json!({ "id": ann.id })).await;
