@@ -1,5 +1,5 @@
-//! What the planner cannot plan at once is planned piece by piece: it fails over some operations that it plans the parts
-//! of. The pieces are the root fields, what is below the outermost entities, and, where an entity's fields cannot be
+//! What the planner cannot plan at once is planned piece by piece: it fails over some operations, or gets them wrong, that
+//! it plans the parts of. The pieces are the root fields, what is below the outermost entities, and, where an entity's fields cannot be
 //! planned together, each of these. A piece below an entity is planned from its key on, and runs when the entities are
 //! known. That may be more requests than one plan would be, but it is an answer.
 
@@ -9,15 +9,18 @@ use crate::supergraph::Supergraph;
 use crate::supergraph::entry;
 use hive_router_query_planner::ast::operation::OperationDefinition;
 use hive_router_query_planner::ast::selection_item::SelectionItem;
-use hive_router_query_planner::ast::selection_set::{FieldSelection, SelectionSet};
+use hive_router_query_planner::ast::selection_set::{FieldSelection, InlineFragmentSelection, SelectionSet};
 use hive_router_query_planner::graph::PlannerOverrideContext;
 use hive_router_query_planner::planner::Planner;
 use hive_router_query_planner::planner::plan_nodes::{
     FlattenNodePath, FlattenNodePathSegment as Segment, ParallelNode, PlanNode, QueryPlan, SequenceNode,
 };
-use hive_router_query_planner::state::supergraph_state::{OperationKind, TypeNode};
+use hive_router_query_planner::state::supergraph_state::{
+    OperationKind, SupergraphDefinition, SupergraphState, TypeNode,
+};
 use hive_router_query_planner::utils::cancellation::CancellationToken;
 use std::cell::Cell;
+use std::collections::{BTreeSet, HashMap};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// How often the planner is asked for pieces of one operation.
@@ -50,6 +53,13 @@ struct Division<'d> {
 
 impl Division<'_> {
     fn try_plan(&self, planner: &Planner, operation: &OperationDefinition) -> Result<PlanNode, String> {
+        let schema = &planner.supergraph;
+        let root = schema.root_type_name(operation.operation_kind.as_ref()).map_err(|error| error.to_string())?;
+        if !schema.interface_object_types_in_subgraphs.is_empty()
+            && tells_members(&operation.selection_set, root, schema)
+        {
+            return Err("the planner mixes up the members of interfaces that are objects elsewhere".into());
+        }
         let plan = || planner.plan_from_normalized_operation(operation, (self.context)(), self.limit);
         let plan = catch_unwind(AssertUnwindSafe(plan)).map_err(|_| "the planner panicked; its log says where")?;
         let node = plan.map_err(|error| error.to_string())?.node.unwrap_or_else(|| sequence(Vec::new()));
@@ -80,7 +90,7 @@ impl Division<'_> {
         let root = self.supergraph.planner.supergraph.root_type_name(operation.operation_kind.as_ref()).ok()?;
         let mut pieces = Pieces { operation, planned: Vec::new() };
         let selection_set = self.reduced(&operation.selection_set, root, &[], &mut pieces)?;
-        if pieces.planned.is_empty() {
+        if pieces.planned.is_empty() && selection_set.to_string() == operation.selection_set.to_string() {
             return None;
         }
         let outer =
@@ -142,10 +152,12 @@ impl Division<'_> {
     /// Selections with the outermost entities below them reduced to what their pieces have to know.
     fn reduced(&self, set: &SelectionSet, on: &str, at: &[Segment], pieces: &mut Pieces<'_>) -> Option<SelectionSet> {
         let schema = &self.supergraph.planner.supergraph;
+        let parent = schema.definitions.get(on)?;
+        let mut hoisted = SelectionSet::default();
         let reduce = |item: &SelectionItem| match item {
             SelectionItem::Field(field) if field.selections.is_empty() => Some(item.clone()),
             SelectionItem::Field(field) => {
-                let definition = schema.definitions.get(on)?.fields().get(&field.name)?;
+                let definition = parent.fields().get(&field.name)?;
                 let mut at = [at, &[Segment::Field(field.selection_identifier().to_owned())]].concat();
                 if is_list(&definition.field_type) {
                     at.push(Segment::List);
@@ -156,12 +168,16 @@ impl Division<'_> {
             SelectionItem::InlineFragment(fragment) => {
                 let on = &fragment.type_condition;
                 let at = [at, &[Segment::TypeCondition(possible_types(on, schema))]].concat();
-                let below = self.below(&fragment.selections, on, &at, pieces)?;
+                let mut below = self.below(&fragment.selections, on, &at, pieces)?;
+                below.items.retain(|item| !hoist(item, parent, &mut hoisted));
                 Some(SelectionItem::InlineFragment(fragment.with_new_selections(below)))
             }
             SelectionItem::FragmentSpread(_) => None,
         };
-        set.items.iter().map(reduce).collect::<Option<_>>().map(|items| SelectionSet { items })
+        let items = set.items.iter().map(reduce).collect::<Option<_>>()?;
+        let mut reduced = SelectionSet { items };
+        add(&mut reduced, hoisted);
+        Some(reduced)
     }
 
     /// The same of the selections of objects of a type, which may be entities.
@@ -191,6 +207,57 @@ impl Division<'_> {
 struct Pieces<'o> {
     operation: &'o OperationDefinition,
     planned: Vec<PlanNode>,
+}
+
+/// Whether fragments on several members of an interface ask one subgraph that takes it for an object
+/// (`@interfaceObject`): the planner then asks it for the fields of one member only.
+fn tells_members(set: &SelectionSet, on: &str, schema: &SupergraphState) -> bool {
+    let mut asked: HashMap<&str, &str> = HashMap::new();
+    for item in &set.items {
+        let (below, of) = match item {
+            SelectionItem::Field(field) => (&field.selections, schema.field_return_type_name(on, &field.name)),
+            SelectionItem::InlineFragment(fragment) => {
+                let member = fragment.type_condition.as_str();
+                if told(fragment, schema).into_iter().any(|graph| *asked.entry(graph).or_insert(member) != member) {
+                    return true;
+                }
+                (&fragment.selections, Some(member))
+            }
+            SelectionItem::FragmentSpread(_) => continue,
+        };
+        if of.is_some_and(|of| tells_members(below, of, schema)) {
+            return true;
+        }
+    }
+    false
+}
+
+/// The subgraphs that could tell something of a fragment on a member of an interface, and take that for an object.
+fn told<'s>(fragment: &InlineFragmentSelection, schema: &'s SupergraphState) -> BTreeSet<&'s str> {
+    let mut told = BTreeSet::new();
+    for (interface, graphs) in &schema.interface_object_types_in_subgraphs {
+        let is_member = schema.interface_members(interface).is_some_and(|all| all.contains(&fragment.type_condition));
+        let Some(definition) = schema.definitions.get(interface).filter(|_| is_member) else { continue };
+        for field in fragment.selections.items.iter().filter_map(|item| definition.fields().get(name(item)?)) {
+            let has = |graph: &&String| {
+                let mut joins = field.join_field.iter().filter(|join| !join.external);
+                field.join_field.is_empty() || joins.any(|join| join.graph_id.as_ref() == Some(*graph))
+            };
+            told.extend(graphs.iter().filter(has).map(String::as_str));
+        }
+    }
+    told
+}
+
+/// Takes a field of a fragment that the type around has too: there it needs no telling of types.
+fn hoist(item: &SelectionItem, around: &SupergraphDefinition, hoisted: &mut SelectionSet) -> bool {
+    let SelectionItem::Field(field) = item else { return false };
+    let is_plain = field.arguments.is_none() && field.selections.is_empty();
+    let takes = is_plain && field.name != "__typename" && around.fields().contains_key(&field.name);
+    if takes {
+        add(hoisted, SelectionSet { items: vec![item.clone()] });
+    }
+    takes
 }
 
 /// A plan that began at entities, for those at a place. What it asks there of the subgraph that there is not, it needs.
