@@ -4,15 +4,19 @@
 //! The events of a pair of people come in order, so that each is simply done as it comes. What is not known is not there:
 //! a friend of whom nothing was told yet reads no more than a stranger.
 
-use crate::entity::{block, erased_user, follow, friend};
+use crate::{
+    domain::Visibility,
+    entity::{block, erased_user, follow, friend},
+};
 use chrono::{DateTime, Utc};
 use hansa_kit::Error;
 use sea_orm::{
     ActiveValue::Set,
     ConnectionTrait, QuerySelect,
     entity::prelude::*,
-    sea_query::{Condition, Expr, ExprTrait, OnConflict, Query, SelectStatement},
+    sea_query::{Condition, Expr, ExprTrait, OnConflict, Query, SelectStatement, UnionType},
 };
+use std::collections::{HashMap, HashSet};
 
 /// `follower` follows `followee` from now on.
 pub(crate) async fn follow(transaction: &impl ConnectionTrait, follower: Uuid, followee: Uuid) -> Result<(), Error> {
@@ -98,6 +102,55 @@ pub(crate) async fn erased_since(database: &impl ConnectionTrait, time: DateTime
 pub(crate) async fn are_there<const N: usize>(database: &impl ConnectionTrait, ids: [Uuid; N]) -> Result<bool, Error> {
     Ok(erased_user::Entity::find().filter(erased_user::Column::Id.is_in(ids)).one(database).await?.is_none())
 }
+
+/// What `reader` may see of each of `others`: posts of this visibility and of every wider one. Those of whom they may see
+/// nothing are left out.
+///
+/// It says of an author what [`follows`], [`is_friend`] and [`no_block`] say of a post, for queries of one author each, which
+/// are simpler by it.
+pub(crate) async fn narrowest_visible(
+    database: &impl ConnectionTrait,
+    reader: Uuid,
+    others: &[Uuid],
+) -> Result<HashMap<Uuid, Visibility>, Error> {
+    let among = |table: SelectStatement, other: Expr, kind: i32| {
+        let mut rows = table;
+        rows.expr(Expr::val(kind)).and_where(other.is_in(others.iter().copied()));
+        rows
+    };
+    let blocks = |whom: block::Column, by: block::Column| {
+        Query::select().column(whom).from(block::Entity).and_where(Expr::col(by).eq(reader)).to_owned()
+    };
+    let (blocker, blocked) = (block::Column::BlockerId, block::Column::BlockedId);
+    let query = among(followed_by(reader), Expr::col(follow::Column::FolloweeId), FOLLOWED)
+        .union(UnionType::All, among(friends_of(reader), Expr::col(friend::Column::FriendId), FRIEND))
+        .union(UnionType::All, among(blocks(blocked, blocker), Expr::col(blocked), BLOCKED))
+        .union(UnionType::All, among(blocks(blocker, blocked), Expr::col(blocker), BLOCKED))
+        .to_owned();
+    let mut visible: HashMap<Uuid, Visibility> = others.iter().map(|other| (*other, Visibility::Public)).collect();
+    let mut is_blocked = HashSet::new();
+    for row in database.query_all(&query).await? {
+        let (other, kind): (Uuid, i32) = (row.try_get_by_index(0)?, row.try_get_by_index(1)?);
+        let narrowest = match kind {
+            FOLLOWED => Visibility::Followers,
+            FRIEND => Visibility::Friends,
+            _ => {
+                is_blocked.insert(other);
+                continue;
+            }
+        };
+        visible.entry(other).and_modify(|visible| *visible = std::cmp::min(narrowest, *visible));
+    }
+    visible.retain(|other, _| !is_blocked.contains(other));
+    if let Some(own) = visible.get_mut(&reader) {
+        *own = Visibility::Private;
+    }
+    Ok(visible)
+}
+
+const FOLLOWED: i32 = 1;
+const FRIEND: i32 = 2;
+const BLOCKED: i32 = 3;
 
 /// The ids of those whom `user` follows, as a subquery.
 pub(crate) fn followed_by(user: Uuid) -> SelectStatement {

@@ -13,7 +13,7 @@ use hansa_kit::{
 };
 use sea_orm::{
     ActiveValue::NotSet,
-    ConnectionTrait, FromQueryResult, IntoActiveModel, QueryOrder, QuerySelect, QueryTrait,
+    ConnectionTrait, FromQueryResult, IntoActiveModel, Iterable, QueryOrder, QuerySelect, QueryTrait,
     entity::prelude::*,
     sea_query::{Alias, Asterisk, Condition, Expr, ExprTrait, Query, SelectStatement, UnionType},
 };
@@ -81,6 +81,18 @@ pub(crate) fn listed_to(reader: Reader) -> Condition {
     Condition::all().add(Column::PublishedAt.is_not_null()).add(visible_to(reader))
 }
 
+/// Which posts of one author are listed to somebody who may see those of the visibility `narrowest`, and all of their own.
+fn open_down_to(narrowest: Option<Visibility>) -> Condition {
+    let published = Condition::all().add(Column::PublishedAt.is_not_null());
+    match narrowest {
+        Some(Visibility::Private) => published,
+        Some(narrowest) => published
+            .add(Column::Status.eq(Status::Published))
+            .add(Column::Visibility.is_in(Visibility::iter().filter(|visibility| *visibility >= narrowest))),
+        None => published.add(Expr::val(1).eq(0)),
+    }
+}
+
 /// The post `id`, whoever may see it; nobody else changes it before the transaction ends.
 pub(crate) async fn find_for_change(transaction: &impl ConnectionTrait, id: Uuid) -> Result<Option<Model>, Error> {
     // SQLite has no such locks and needs none: one transaction writes at a time.
@@ -119,14 +131,25 @@ pub(crate) async fn count(database: &impl ConnectionTrait, reader: Reader, filte
     Ok(matching(reader, filter).count(database).await?)
 }
 
-/// Many authors' pages, by one statement.
+/// Many authors' pages, by one statement, and another for what each signed-in reader may see of the authors.
 pub(crate) async fn list_of_authors(
     database: &impl ConnectionTrait,
     pages: &[AuthorPage],
 ) -> Result<HashMap<AuthorPage, Slice<Model>>, Error> {
+    let mut narrowest: HashMap<Reader, HashMap<Uuid, Visibility>> = HashMap::new();
+    for page in pages {
+        narrowest.entry(page.reader).or_default().insert(page.author_id, Visibility::Public);
+    }
+    for (reader, of_authors) in &mut narrowest {
+        if let Some(reader) = *reader {
+            let authors: Vec<_> = of_authors.keys().copied().collect();
+            *of_authors = people::narrowest_visible(database, reader, &authors).await?;
+        }
+    }
     let queries = pages.iter().map(|page| {
-        let filter = Filter { author_id: Some(page.author_id), ..Filter::default() };
-        sorted(matching(page.reader, &filter), page.sort, page.after, page.limit).into_query()
+        let narrowest = narrowest.get(&page.reader).and_then(|of_authors| of_authors.get(&page.author_id));
+        let posts = Entity::find().filter(Column::AuthorId.eq(page.author_id)).filter(open_down_to(narrowest.copied()));
+        sorted(posts, page.sort, page.after, page.limit).into_query()
     });
     let mut found: Vec<Vec<Model>> = union(database, queries).await?;
     for (posts, page) in found.iter_mut().zip(pages) {
