@@ -24,7 +24,7 @@ use hansa_kit::{
 use hansa_schema::posts::{PostDeleted, PostPublished, PostUpdated};
 use sea_orm::{DatabaseConnection, DatabaseTransaction};
 use serde::Serialize;
-use std::collections::HashMap;
+use std::{collections::HashMap, slice};
 use uuid::Uuid;
 
 /// How long after an account's end it is looked for what came in between.
@@ -136,7 +136,7 @@ pub(crate) async fn create(service: &Service, viewer: &Viewer, new: NewPost) -> 
     };
     post.enter(stage, now);
     let post = store::insert(&transaction, post).await?;
-    search::index(&transaction, &post).await?;
+    search::index(&transaction, slice::from_ref(&post)).await?;
     if stage == Stage::Published {
         tell_published(&transaction, &post, now).await?;
     }
@@ -219,7 +219,7 @@ pub(crate) async fn update(
     }
     let post = store::update(&transaction, post).await?;
     if post.body != before.body {
-        search::index(&transaction, &post).await?;
+        search::index(&transaction, slice::from_ref(&post)).await?;
     }
     tell_changed(&transaction, &before, &post, now).await?;
     transaction.commit().await?;

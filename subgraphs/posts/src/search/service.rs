@@ -8,12 +8,12 @@ use super::{
 use crate::{Error, Service, domain::Filter, entity::post::Model, store as posts};
 use hansa_kit::{
     Viewer, database,
-    paging::{Page, Position, Slice},
+    paging::{Page, Slice},
 };
 use std::cmp::Reverse;
 
 /// Posts that are indexed in one transaction.
-const BATCH: u64 = 200;
+const BATCH: u64 = 500;
 
 /// A page of what was found.
 #[derive(Debug)]
@@ -52,15 +52,17 @@ pub(crate) async fn page(
 pub(crate) async fn backfill(service: &Service) -> Result<(), hansa_kit::Error> {
     let (mut after, mut count) = (None, 0);
     loop {
-        let transaction = database::begin(&service.database).await?;
-        let posts = store::missing(&transaction, after, BATCH).await?;
-        for post in &posts {
-            index(&transaction, post).await?;
+        let posts = store::survey(&service.database, after, BATCH).await?;
+        let Some((last, _)) = posts.last() else { break };
+        after = Some(*last);
+        let missing: Vec<_> = posts.iter().filter(|(_, is_indexed)| !is_indexed).map(|(place, _)| place.id).collect();
+        if !missing.is_empty() {
+            let transaction = database::begin(&service.database).await?;
+            let posts = store::lock(&transaction, missing).await?;
+            index(&transaction, &posts).await?;
+            transaction.commit().await?;
+            count += posts.len();
         }
-        transaction.commit().await?;
-        count += posts.len();
-        let Some(last) = posts.last() else { break };
-        after = Some(Position { time: last.created_at, id: last.id });
     }
     if count > 0 {
         tracing::info!(count, "posts were put into the index of the search");
