@@ -101,6 +101,8 @@ async fn newest_authors(
     let newest_of_all = Query::select()
         .expr_as(SubQueryStatement::SelectStatement(newest_of_author), newest.clone())
         .from_subquery(authors, author)
+        // Without a limit Postgres joins by a hash of all posts, as though the few were many.
+        .limit(i32::MAX.unsigned_abs().into())
         .to_owned();
     let is_newest = Expr::col((Entity, Column::Id)).equals((newest.clone(), newest.clone()));
     let query = Query::select()
