@@ -197,7 +197,9 @@ impl Prepared {
     /// Runs a query or mutation.
     pub(crate) async fn run(&self, context: &RequestContext) -> Answer {
         let answer = match &self.queries {
-            Some(queries) if self.operation.kind == OperationKind::Query => self.share(queries, context).await,
+            Some(queries) if self.operation.kind == OperationKind::Query => {
+                Box::pin(self.share(queries, context)).await
+            }
             Some(queries) => {
                 let answer = self.execute(context).await;
                 queries.forget();

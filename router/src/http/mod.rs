@@ -81,7 +81,8 @@ pub(crate) async fn respond(gateway: &Arc<Gateway>, request: Request) -> Respons
 async fn shared_across_origins(gateway: &Arc<Gateway>, request: Request) -> Response {
     let Some(cors) = &gateway.cors else { return compressed(gateway, request).await };
     let inner = service_fn(|request| compressed(gateway, request).map(Ok));
-    let Ok::<_, Infallible>(response) = cors.layer(inner).oneshot(request).await;
+    // Boxed, as what else is seldom needed, so that other requests need not carry the room for it.
+    let Ok::<_, Infallible>(response) = Box::pin(cors.layer(inner).oneshot(request)).await;
     response
 }
 
@@ -95,7 +96,7 @@ async fn compressed(gateway: &Arc<Gateway>, request: Request) -> Response {
         .and(SizeAbove::new(MIN_COMPRESSED_BYTES));
     let compression = CompressionLayer::new().quality(CompressionLevel::Fastest).compress_when(predicate);
     let inner = service_fn(|request| graphql(gateway, request).map(Ok));
-    let Ok::<_, Infallible>(response) = compression.layer(inner).oneshot(request).await;
+    let Ok::<_, Infallible>(response) = Box::pin(compression.layer(inner).oneshot(request)).await;
     response.map(Body::new)
 }
 
@@ -112,7 +113,8 @@ async fn graphql(gateway: &Arc<Gateway>, request: Request) -> Response {
     let deadline = gateway.deadline();
     let (parts, mut body) = request.into_parts();
     if is_upgrade(&parts) {
-        return socket(gateway.clone(), parts).await.unwrap_or_else(|error| reply::errors(Format::Json, &[error]));
+        let opened = Box::pin(socket(gateway.clone(), parts)).await;
+        return opened.unwrap_or_else(|error| reply::errors(Format::Json, &[error]));
     }
     let response = match Accept::of(&parts.headers) {
         Ok(accept) => {
@@ -178,7 +180,7 @@ impl Exchange {
         };
         match params {
             Params::One(request) => self.answer_one(request, context, &parts.headers).await,
-            Params::Batch(requests) => Ok(self.answer_batch(requests, context).await),
+            Params::Batch(requests) => Ok(Box::pin(self.answer_batch(requests, context)).await),
         }
     }
 

@@ -86,7 +86,8 @@ impl Default for Cache {
 }
 
 impl Cache {
-    /// Finds or prepares an operation for a caller.
+    /// Finds or prepares an operation for a caller. What prepares it is boxed: almost always it is found, and every request
+    /// would carry the room for both.
     pub(super) async fn get(
         &self,
         supergraph: &Arc<Supergraph>,
@@ -103,15 +104,18 @@ impl Cache {
             }
             None => {
                 self.misses.increment(1);
-                self.enter(supergraph, limits, text, name).await?
+                Box::pin(self.enter(supergraph, limits, text, name)).await?
             }
         };
         let variant = entry.blueprint.variant(supergraph, variables, claims);
         if variant.lacks.nothing() && variant.draw.is_none() && variant.conditions.is_empty() {
-            return entry.full.get_or_try_init(|| self.plan(supergraph, &entry, variant)).await.cloned();
+            return match entry.full.get() {
+                Some(operation) => Ok(operation.clone()),
+                None => Box::pin(entry.full.get_or_try_init(|| self.plan(supergraph, &entry, variant))).await.cloned(),
+            };
         }
         let cell = entry.cell(&variant);
-        cell.get_or_try_init(|| self.plan(supergraph, &entry, variant)).await.cloned()
+        Box::pin(cell.get_or_try_init(|| self.plan(supergraph, &entry, variant))).await.cloned()
     }
 
     async fn enter(
