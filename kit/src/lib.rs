@@ -1,7 +1,7 @@
 //! What at least three subgraphs need: the frame that a service is built in.
 //!
 //! [`serve`] answers GraphQL over HTTP for a subgraph, [`viewer`] says who asks, [`codes`] what can be answered when it
-//! goes wrong, [`ids`], [`filter`] and [`paging`] shape the API. [`database`], [`outbox`], [`consumer`], [`bus`], [`idempotency`]
+//! goes wrong, [`ids`], [`filter`] and [`paging`] shape the API, [`loader`] reads for it. [`database`], [`outbox`], [`consumer`], [`bus`], [`idempotency`]
 //! and [`lease`] hold the guarantees of storage and events; [`streams`] and [`signals`] those of live data. [`trace`] says
 //! what caused what.
 
@@ -15,6 +15,7 @@ pub mod filter;
 pub mod idempotency;
 pub mod ids;
 pub mod lease;
+pub mod loader;
 pub mod outbox;
 pub mod paging;
 pub mod role;

@@ -9,7 +9,10 @@ mod types;
 
 use crate::Service;
 use async_graphql::{Context, MergedObject, dataloader::DataLoader};
-use hansa_kit::serve::{MAX_COMPLEXITY, MAX_DEPTH};
+use hansa_kit::{
+    loader::batching,
+    serve::{MAX_COMPLEXITY, MAX_DEPTH},
+};
 
 /// The root of queries.
 #[derive(Debug, Default, MergedObject)]
@@ -19,9 +22,11 @@ pub struct Query(query::Notifications, federation::Entities);
 /// The executable schema.
 pub type Schema = async_graphql::Schema<Query, mutation::Mutation, subscription::Subscription>;
 
+/// Most keys that one loader reads by one statement.
+const LOADER_BATCH: usize = 500;
+
 /// The schema over `service`. A request carries the [`Viewer`](hansa_kit::Viewer) in its data; without it the caller is anonymous.
 pub fn schema(service: Service) -> Schema {
-    let loader = DataLoader::new(loaders::Notifications(service.clone()), tokio::spawn);
     Schema::build(Query::default(), mutation::Mutation, subscription::Subscription)
         .register_output_type::<types::Node>()
         .register_output_type::<types::StreamEvent>()
@@ -29,7 +34,7 @@ pub fn schema(service: Service) -> Schema {
         .enable_subscription_in_federation()
         .limit_depth(MAX_DEPTH)
         .limit_complexity(MAX_COMPLEXITY)
-        .data(loader)
+        .data(batching(loaders::Notifications(service.clone()), LOADER_BATCH))
         .data(service)
         .finish()
 }

@@ -11,7 +11,10 @@ mod viewer;
 
 use crate::Service;
 use async_graphql::{Context, MergedObject, dataloader::DataLoader};
-use hansa_kit::serve::{MAX_COMPLEXITY, MAX_DEPTH};
+use hansa_kit::{
+    loader::batching,
+    serve::{MAX_COMPLEXITY, MAX_DEPTH},
+};
 
 /// The root of queries.
 #[derive(Debug, Default, MergedObject)]
@@ -26,7 +29,6 @@ const LOADER_BATCH: usize = 200;
 
 /// The schema over `service`. A request carries the [`Viewer`](hansa_kit::Viewer) in its data; without it the caller is anonymous.
 pub fn schema(service: Service) -> Schema {
-    let loader = DataLoader::new(loaders::Posts(service.clone()), tokio::spawn);
     Schema::build(Query::default(), mutation::Mutation, subscription::Subscription)
         .register_output_type::<types::Node>()
         .register_output_type::<subscription::StreamEvent>()
@@ -34,7 +36,7 @@ pub fn schema(service: Service) -> Schema {
         .enable_subscription_in_federation()
         .limit_depth(MAX_DEPTH)
         .limit_complexity(MAX_COMPLEXITY)
-        .data(loader.max_batch_size(LOADER_BATCH))
+        .data(batching(loaders::Posts(service.clone()), LOADER_BATCH))
         .data(service)
         .finish()
 }

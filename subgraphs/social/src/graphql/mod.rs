@@ -15,13 +15,12 @@ mod viewer;
 
 use crate::Service;
 use async_graphql::{Context, ID, Interface, MergedObject, dataloader::DataLoader};
-use futures::future::BoxFuture;
 use hansa_kit::{
     ids,
+    loader::batching,
     serve::{MAX_COMPLEXITY, MAX_DEPTH},
     viewer::USER_PREFIX,
 };
-use std::time::Duration;
 use uuid::Uuid;
 
 /// The root of queries.
@@ -60,8 +59,6 @@ pub type Schema = async_graphql::Schema<Query, Mutation, subscription::Subscript
 /// Most keys that one loader reads by one statement; SQLite takes a union of no more than 500 members, and a key has up to
 /// four.
 const LOADER_BATCH: usize = 120;
-/// How long a loader waits for more keys.
-const LOADER_WINDOW: Duration = Duration::from_millis(1);
 
 /// The schema over `service`. A request carries the [`Viewer`](hansa_kit::Viewer) in its data; without it the caller is anonymous.
 pub fn schema(service: Service) -> Schema {
@@ -72,22 +69,10 @@ pub fn schema(service: Service) -> Schema {
         .enable_subscription_in_federation()
         .limit_depth(MAX_DEPTH)
         .limit_complexity(MAX_COMPLEXITY)
-        .data(batching(loaders::People(service.clone())))
-        .data(batching(loaders::Chats(service.clone())))
+        .data(batching(loaders::People(service.clone()), LOADER_BATCH))
+        .data(batching(loaders::Chats(service.clone()), LOADER_BATCH))
         .data(service)
         .finish()
-}
-
-/// A loader that waits a moment for more keys, by the runtime's timer: unlike that of a thread apart it does not cut a batch
-/// while the operation that fills it is at work.
-fn batching<T>(loader: T) -> DataLoader<T> {
-    let spawn = |load: BoxFuture<'static, ()>| {
-        tokio::spawn(async {
-            tokio::time::sleep(LOADER_WINDOW).await;
-            load.await;
-        })
-    };
-    DataLoader::new(loader, spawn).delay(Duration::ZERO).max_batch_size(LOADER_BATCH)
 }
 
 fn service<'a>(context: &Context<'a>) -> &'a Service {

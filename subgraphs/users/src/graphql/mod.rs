@@ -12,7 +12,9 @@ use async_graphql::{
 };
 use federation::Entities;
 use hansa_kit::{
-    ids, paging, serve,
+    ids,
+    loader::batching,
+    paging, serve,
     viewer::{Client, SESSION_PREFIX, USER_PREFIX},
 };
 use loaders::{AccountLoader, SessionLoader};
@@ -36,11 +38,15 @@ fn builder() -> SchemaBuilder<Query, Mutation, EmptySubscription> {
         .limit_complexity(serve::MAX_COMPLEXITY)
 }
 
+/// Most keys that one loader reads by one statement.
+const LOADER_BATCH: usize = 500;
+
 /// The schema over a service.
 pub fn schema(service: Service) -> UsersSchema {
-    let accounts = DataLoader::new(AccountLoader(service.database.clone()), tokio::spawn);
+    let accounts = AccountLoader(service.database.clone());
     let sessions = SessionLoader { database: service.database.clone(), clock: service.clock.clone() };
-    builder().data(accounts).data(DataLoader::new(sessions, tokio::spawn)).data(service).finish()
+    let builder = builder().data(batching(accounts, LOADER_BATCH)).data(batching(sessions, LOADER_BATCH));
+    builder.data(service).finish()
 }
 
 /// The subgraph's SDL, as `_service { sdl }` gives it.
