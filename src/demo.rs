@@ -1,6 +1,7 @@
 //! The demonstration data: small, believable, loaded through the public API.
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
+use backon::{ConstantBuilder, Retryable};
 use serde_json::{Value, json};
 use std::{net::SocketAddr, time::Duration};
 
@@ -20,9 +21,45 @@ const POSTS: [(usize, &str); 7] = [
     (2, "Minutes of the meeting in Lübeck:\n\n1. Tolls at the Øresund\n2. Beacons for the winter\n3. A common seal"),
     (0, "Ищу попутный корабль до Брюгге в конце апреля, груз небольшой."),
 ];
+const FRIENDS: [(usize, usize); 3] = [(0, 1), (1, 2), (0, 3)];
+const FOLLOWS: [(usize, usize); 2] = [(2, 0), (3, 1)];
+/// Who writes what to whom, in this order.
+const MESSAGES: [(usize, usize, &str); 4] = [
+    (1, 0, "Anna, is your wax still unsold?"),
+    (0, 1, "Half of it. Will you take it for *salt*?"),
+    (1, 0, "Gladly. I am in Riga by Easter."),
+    (3, 0, "Ключи от склада я оставил у старосты."),
+];
+
 const REGISTER: &str = "mutation($input: AccountRegisterInput!) { accountRegister(input: $input) {
-    tokens { accessToken } userErrors { code message } } }";
+    viewer { id } tokens { accessToken } userErrors { code message } } }";
 const POST: &str = "mutation($input: PostCreateInput!) { postCreate(input: $input) { userErrors { code message } } }";
+const BEFRIEND: &str = "mutation($id: ID!) { friendshipRequest(userId: $id) { userErrors { code message } } }";
+const FOLLOW: &str = "mutation($id: ID!) { followCreate(userId: $id) { userErrors { code message } } }";
+const SEND: &str = "mutation($input: MessageSendInput!) { messageSend(input: $input) { userErrors { code message } } }";
+
+/// Patience with a system that is starting, and with events that are on their way.
+const PATIENCE: ConstantBuilder = ConstantBuilder::new().with_delay(Duration::from_millis(100)).with_max_times(600);
+
+/// A mutation was refused.
+#[derive(Debug, thiserror::Error)]
+#[error("{field}: {errors}")]
+struct Refused {
+    field: &'static str,
+    errors: Value,
+}
+
+impl Refused {
+    fn is(&self, code: &str) -> bool {
+        self.errors[0]["code"] == code
+    }
+}
+
+/// Somebody who has signed in.
+struct Person {
+    id: String,
+    token: String,
+}
 
 /// Loads the data, unless it is there already.
 ///
@@ -31,18 +68,35 @@ const POST: &str = "mutation($input: PostCreateInput!) { postCreate(input: $inpu
 pub async fn load(address: SocketAddr) -> anyhow::Result<()> {
     let client = Client { http: reqwest::Client::new(), base: format!("http://{address}") };
     client.wait_until_ready().await?;
-    let mut tokens = Vec::new();
+    let mut people = Vec::new();
     for (username, email, locale) in PEOPLE {
         let input = json!({ "username": username, "email": email, "password": PASSWORD, "locale": locale });
-        let payload = client.mutate(None, "accountRegister", REGISTER, input).await?;
-        if payload["userErrors"][0]["code"] == "TAKEN" {
-            tracing::info!("the demonstration data is there already");
-            return Ok(());
+        match client.register(input).await {
+            Ok(person) => people.push(person),
+            Err(error) if error.downcast_ref::<Refused>().is_some_and(|refused| refused.is("TAKEN")) => {
+                tracing::info!("the demonstration data is there already");
+                return Ok(());
+            }
+            Err(error) => return Err(error),
         }
-        tokens.push(payload["tokens"]["accessToken"].as_str().context("no access token")?.to_owned());
     }
     for (author, body) in POSTS {
-        client.mutate(tokens.get(author).map(String::as_str), "postCreate", POST, json!({ "body": body })).await?;
+        client.mutate(Some(&people[author]), "postCreate", POST, json!({ "input": { "body": body } })).await?;
+    }
+    for (one, other) in FRIENDS {
+        // Who asks somebody who has asked them accepts.
+        for (one, other) in [(one, other), (other, one)] {
+            let id = json!({ "id": people[other].id });
+            client.mutate_known(&people[one], "friendshipRequest", BEFRIEND, id).await?;
+        }
+    }
+    for (follower, followee) in FOLLOWS {
+        let id = json!({ "id": people[followee].id });
+        client.mutate_known(&people[follower], "followCreate", FOLLOW, id).await?;
+    }
+    for (sender, recipient, body) in MESSAGES {
+        let input = json!({ "recipientId": people[recipient].id, "body": body });
+        client.mutate_known(&people[sender], "messageSend", SEND, json!({ "input": input })).await?;
     }
     tracing::info!("the demonstration data is loaded: sign in as anna, bengt, clara or dmitri with \"{PASSWORD}\"");
     Ok(())
@@ -55,34 +109,54 @@ struct Client {
 
 impl Client {
     async fn wait_until_ready(&self) -> anyhow::Result<()> {
-        let deadline = tokio::time::Instant::now() + Duration::from_secs(60);
-        let mut ticks = tokio::time::interval(Duration::from_millis(100));
-        while tokio::time::Instant::now() < deadline {
-            ticks.tick().await;
-            let ready = self.http.get(format!("{}/ready", self.base)).send().await;
-            if ready.is_ok_and(|response| response.status().is_success()) {
-                return Ok(());
-            }
-        }
-        bail!("the router did not become ready")
+        let ready = || async {
+            let response = self.http.get(format!("{}/ready", self.base)).send().await?;
+            ensure!(response.status().is_success(), "it answers {}", response.status());
+            Ok(())
+        };
+        ready.retry(PATIENCE).await.context("the router did not become ready")
     }
 
-    async fn mutate(&self, token: Option<&str>, field: &str, query: &str, input: Value) -> anyhow::Result<Value> {
-        let mut request = self
-            .http
-            .post(format!("{}/graphql", self.base))
-            .json(&json!({ "query": query, "variables": { "input": input } }));
-        if let Some(token) = token {
-            request = request.bearer_auth(token);
+    async fn register(&self, input: Value) -> anyhow::Result<Person> {
+        let payload = self.mutate(None, "accountRegister", REGISTER, json!({ "input": input })).await?;
+        let text = |value: &Value| value.as_str().map(str::to_owned).context("a registration without its result");
+        Ok(Person { id: text(&payload["viewer"]["id"])?, token: text(&payload["tokens"]["accessToken"])? })
+    }
+
+    /// A mutation about somebody of whom the events may not have told everybody yet.
+    async fn mutate_known(
+        &self,
+        person: &Person,
+        field: &'static str,
+        query: &str,
+        variables: Value,
+    ) -> anyhow::Result<Value> {
+        let mutate = || self.mutate(Some(person), field, query, variables.clone());
+        let is_unknown =
+            |error: &anyhow::Error| error.downcast_ref::<Refused>().is_some_and(|refused| refused.is("NOT_FOUND"));
+        mutate.retry(PATIENCE).when(is_unknown).await
+    }
+
+    async fn mutate(
+        &self,
+        person: Option<&Person>,
+        field: &'static str,
+        query: &str,
+        variables: Value,
+    ) -> anyhow::Result<Value> {
+        let body = json!({ "query": query, "variables": variables });
+        let mut request = self.http.post(format!("{}/graphql", self.base)).json(&body);
+        if let Some(person) = person {
+            request = request.bearer_auth(&person.token);
         }
         let mut answer: Value = request.send().await?.json().await?;
         if let Some(errors) = answer.get("errors") {
             bail!("{field}: {errors}");
         }
         let payload = answer["data"][field].take();
-        let errors = payload["userErrors"].as_array().map_or(0, Vec::len);
-        if errors > 0 && payload["userErrors"][0]["code"] != "TAKEN" {
-            bail!("{field}: {}", payload["userErrors"]);
+        let errors = &payload["userErrors"];
+        if errors.as_array().is_none_or(|errors| !errors.is_empty()) {
+            return Err(Refused { field, errors: errors.clone() }.into());
         }
         Ok(payload)
     }

@@ -3,7 +3,7 @@
 use crate::{
     api::{mailbox, text},
     people,
-    process::Hansa,
+    process::{Hansa, Settings},
     story,
 };
 
@@ -27,6 +27,31 @@ async fn whole_loop() {
     let page = reqwest::get(format!("{url}/mail")).await.unwrap().text().await.unwrap();
     assert!(page.contains("Добро пожаловать"));
     assert_eq!(hansa.terminate().await, Some(0));
+}
+
+#[tokio::test]
+async fn the_demonstration_data_is_over_all_domains_and_is_loaded_once() {
+    let data = tempfile::tempdir().unwrap();
+    let is_loaded = async |line: &str| {
+        let hansa = Hansa::start(&["up", "--demo"], data.path(), &Settings::new()).await;
+        crate::eventually(line, async || hansa.output().iter().any(|said| said.contains(line)).then_some(())).await;
+        hansa
+    };
+    let hansa = is_loaded("the demonstration data is loaded").await;
+    let sign_in = "mutation { sessionCreate(input: { login: \"anna\", password: \"north sea trade winds\" }) {
+        tokens { accessToken } userErrors { code } } }";
+    let answer = crate::api::data(&hansa.url, None, sign_in, serde_json::json!({})).await;
+    let token = text(&answer["sessionCreate"]["tokens"]["accessToken"]);
+    let query = "{ viewer { unreadMessageCount user { posts { totalCount } friends { totalCount } followers { totalCount } } } }";
+    let answer = crate::api::data(&hansa.url, Some(&token), query, serde_json::json!({})).await;
+    let user = serde_json::json!({
+        "posts": { "totalCount": 2 }, "friends": { "totalCount": 2 }, "followers": { "totalCount": 1 },
+    });
+    assert_eq!(answer["viewer"], serde_json::json!({ "unreadMessageCount": 3, "user": user }));
+    assert_eq!(hansa.terminate().await, Some(0));
+
+    let again = is_loaded("the demonstration data is there already").await;
+    assert_eq!(again.terminate().await, Some(0));
 }
 
 #[tokio::test]
