@@ -13,8 +13,9 @@ async fn a_subscriber_hears_what_happens_from_now_on() {
         let (ann, bob) = (user(), user());
         world.welcome(&ann, "en", 1).await;
         let mut events = world.watch(&ann.viewer, None);
+        let waiting = world.statements(UNTIL_WAITING);
         let scenario = async {
-            world.statements(UNTIL_WAITING).await;
+            waiting.await;
             world.welcome(&bob, "en", 1).await;
             world.welcome(&ann, "en", 1).await
         };
@@ -50,8 +51,9 @@ async fn nothing_is_missed_while_away() {
     everywhere(async |world| {
         let (ann, bob) = (user(), user());
         let mut events = world.watch(&ann.viewer, None);
+        let waiting = world.statements(UNTIL_WAITING);
         let (first, _) = tokio::join!(events.next(), async {
-            world.statements(UNTIL_WAITING).await;
+            waiting.await;
             world.welcome(&ann, "en", 1).await;
         });
         drop(events);
@@ -82,8 +84,9 @@ async fn what_is_not_kept_any_more_is_a_gap() {
     everywhere(async |world| {
         let ann = user();
         let mut events = world.watch(&ann.viewer, None);
+        let waiting = world.statements(UNTIL_WAITING);
         let (first, _) = tokio::join!(events.next(), async {
-            world.statements(UNTIL_WAITING).await;
+            waiting.await;
             world.welcome(&ann, "en", 3).await;
         });
         drop(events);
@@ -107,8 +110,9 @@ async fn a_user_who_is_gone_leaves_no_events_behind() {
     everywhere(async |world| {
         let ann = user();
         let mut events = world.watch(&ann.viewer, None);
+        let waiting = world.statements(UNTIL_WAITING);
         let (first, _) = tokio::join!(events.next(), async {
-            world.statements(UNTIL_WAITING).await;
+            waiting.await;
             world.welcome(&ann, "en", 2).await;
         });
         events.next().await;

@@ -166,11 +166,13 @@ impl World {
         (result, *self.statements.borrow() - before)
     }
 
-    /// Waits until `more` statements have been sent from now on.
-    pub async fn statements(&self, more: usize) {
+    /// Completes when `more` statements have been sent since it was called, not since it was first polled.
+    pub fn statements(&self, more: usize) -> impl Future<Output = ()> + use<> {
         let mut statements = self.statements.subscribe();
         let now = *statements.borrow();
-        within(statements.wait_for(|count| *count >= now + more)).await.unwrap();
+        async move {
+            within(statements.wait_for(|count| *count >= now + more)).await.unwrap();
+        }
     }
 }
 
