@@ -69,15 +69,18 @@ pub(crate) enum Change {
     Changed { conversation: Uuid, message: Uuid },
     /// Somebody has read up to a message.
     Read { conversation: Uuid, reader: Uuid, up_to: Uuid },
+    /// A group was made, or somebody has left it.
+    Group { conversation: Uuid },
 }
 
 impl Change {
     /// Where it happened.
     pub(crate) fn conversation(self) -> Uuid {
         match self {
-            Self::Sent { conversation, .. } | Self::Changed { conversation, .. } | Self::Read { conversation, .. } => {
-                conversation
-            }
+            Self::Sent { conversation, .. }
+            | Self::Changed { conversation, .. }
+            | Self::Read { conversation, .. }
+            | Self::Group { conversation } => conversation,
         }
     }
 }

@@ -8,7 +8,7 @@
 use super::{
     domain::{Change, Kind, MAX_INTIMATE, OwnId, View, parse_title},
     store::{self, NewConversation},
-    stream,
+    stream, typing,
 };
 use crate::{Error, Service, block, entity::conversation::Model, entity::participant, message, pair::Pair, person};
 use chrono::{DateTime, Duration, Utc};
@@ -164,10 +164,13 @@ pub(crate) async fn create(service: &Service, viewer: &Viewer, new: NewGroup) ->
     }
     check_quota(service, &transaction, creator).await?;
     let participants = [vec![creator], others].concat();
+    let told = participants.clone();
     let new = NewConversation { id, kind: Kind::Group, title, creator_id: creator, pair: None, participants, now };
     store::insert(&transaction, new).await?;
     let view = access(&transaction, creator, Some(id), ID).await?;
+    stream::append(&transaction, &told, now, Change::Group { conversation: id }).await?;
     transaction.commit().await?;
+    stream::announce(service, &told);
     Ok(view)
 }
 
@@ -257,6 +260,39 @@ pub(crate) async fn mute(
     Ok(view)
 }
 
+/// Takes the viewer out of a group, with whatever is unread there. The others are told, and keep what the viewer wrote; a
+/// group that nobody is in any more is deleted. The result is the group as it is then, and the place that the viewer had.
+///
+/// # Errors
+/// `INVALID_STATE` for a direct conversation.
+pub(crate) async fn leave(service: &Service, viewer: &Viewer, id: Option<Uuid>) -> Result<View, Error> {
+    let (user, now) = (viewer.require()?.user_id, service.clock.now());
+    let transaction = database::begin(&service.database).await?;
+    let View { conversation: Model { id, kind, .. }, .. } = access(&transaction, user, id, ID).await?;
+    if kind == Kind::Direct {
+        let message = "a direct conversation cannot be left: mute it, or block the other";
+        return Err(UserError::at(UserErrorCode::InvalidState, ID, message).into());
+    }
+    let conversation = store::lock(&transaction, id).await?.ok_or_else(|| no_such_conversation(ID))?;
+    let own = store::leave(&transaction, (user, id)).await?.ok_or_else(|| no_such_conversation(ID))?;
+    let left = store::participant_ids(&transaction, id).await?;
+    if left.is_empty() {
+        store::delete_empty(&transaction, &[id]).await?;
+    } else {
+        stream::append(&transaction, &left, now, Change::Group { conversation: id }).await?;
+    }
+    if let (Some(up_to_message_id), 1..) = (conversation.last_message_id, own.unread_count) {
+        // Nothing there waits for the reader any more.
+        let event = ConversationRead { conversation_id: id, reader_id: user, up_to_message_id, unread_count: 0 };
+        outbox::write(&transaction, now, event).await?;
+    }
+    transaction.commit().await?;
+    service.outbox.wake();
+    stream::announce(service, &left);
+    typing::whisper(service, id, user, false)?;
+    Ok(View { conversation, own: participant::Model { unread_count: 0, ..own } })
+}
+
 /// The last second that databases keep.
 const FOR_EVER: DateTime<Utc> = match DateTime::from_timestamp(253_402_300_799, 0) {
     Some(time) => time,
@@ -269,8 +305,8 @@ pub(crate) async fn erase(
     user: Uuid,
     now: DateTime<Utc>,
 ) -> Result<(), hansa_kit::Error> {
-    store::lock_all(transaction, user).await?;
+    let conversations = store::lock_all(transaction, user).await?;
     message::store::erase(transaction, user, now).await?;
-    store::erase(transaction, user).await?;
+    store::erase(transaction, user, &conversations).await?;
     hansa_kit::streams::erase(transaction, user).await
 }

@@ -5,7 +5,7 @@ use crate::{
     entity::{
         block,
         conversation::{self, Column, Entity, Model},
-        participant,
+        message, participant,
     },
     pair::Pair,
 };
@@ -17,9 +17,9 @@ use hansa_kit::{
 };
 use sea_orm::{
     ActiveValue::Set,
-    ConnectionTrait, DbErr, QueryOrder, QuerySelect,
+    ConnectionTrait, QueryOrder, QuerySelect,
     entity::prelude::*,
-    sea_query::{Condition, Expr, ExprTrait, IntoColumnRef, OnConflict, Query, SelectStatement, SimpleExpr},
+    sea_query::{Condition, Expr, ExprTrait, IntoColumnRef, OnConflict, Query, SelectStatement, SimpleExpr, UnionType},
 };
 use std::collections::HashMap;
 
@@ -199,21 +199,52 @@ pub(crate) async fn insert(transaction: &impl ConnectionTrait, new: NewConversat
     Ok(())
 }
 
-/// Makes room for a message and gives its sequence. From here on no other message comes, until the transaction ends.
-pub(crate) async fn advance(transaction: &impl ConnectionTrait, id: Uuid, message: Uuid) -> Result<i64, Error> {
+/// Makes room for a message and gives its sequence; `None` when the conversation is there no more. From here on no other
+/// message comes, until the transaction ends.
+pub(crate) async fn advance(transaction: &impl ConnectionTrait, id: Uuid, message: Uuid) -> Result<Option<i64>, Error> {
     let advanced = Entity::update_many()
         .col_expr(Column::Head, Expr::col(Column::Head).add(1))
         .col_expr(Column::LastMessageId, Expr::val(message))
         .filter(Column::Id.eq(id))
         .exec_with_returning(transaction)
-        .await?
-        .pop();
-    Ok(advanced.ok_or_else(|| DbErr::RecordNotFound(format!("conversation {id}")))?.head)
+        .await?;
+    Ok(advanced.first().map(|conversation| conversation.head))
 }
 
-/// Waits until nobody sends or deletes a message in the conversation, and lets nobody before the transaction ends.
-pub(crate) async fn lock(transaction: &impl ConnectionTrait, id: Uuid) -> Result<(), Error> {
-    Entity::find_by_id(id).lock_exclusive().one(transaction).await?;
+/// The conversation, in which nobody sends or deletes a message any more before the transaction ends, nor leaves.
+pub(crate) async fn lock(transaction: &impl ConnectionTrait, id: Uuid) -> Result<Option<Model>, Error> {
+    Ok(Entity::find_by_id(id).lock_exclusive().one(transaction).await?)
+}
+
+/// Takes a user out of a conversation; their place in it, or `None` when they had none.
+pub(crate) async fn leave(transaction: &impl ConnectionTrait, own: OwnId) -> Result<Option<participant::Model>, Error> {
+    let place = hold_own(transaction, own).await?;
+    if let Some(participant::Model { conversation_id, user_id, .. }) = place {
+        participant::Entity::delete_by_id((conversation_id, user_id)).exec(transaction).await?;
+    }
+    Ok(place)
+}
+
+/// Deletes those of the conversations that nobody is in any more, with their messages.
+pub(crate) async fn delete_empty(transaction: &impl ConnectionTrait, ids: &[Uuid]) -> Result<(), Error> {
+    let is_empty = |column: SimpleExpr| {
+        let present = Query::select()
+            .expr(Expr::val(1))
+            .from(participant::Entity)
+            .and_where(Expr::col((participant::Entity, participant::Column::ConversationId)).eq(column))
+            .to_owned();
+        Expr::exists(present).not()
+    };
+    message::Entity::delete_many()
+        .filter(message::Column::ConversationId.is_in(ids.iter().copied()))
+        .filter(is_empty(Expr::col((message::Entity, message::Column::ConversationId))))
+        .exec(transaction)
+        .await?;
+    Entity::delete_many()
+        .filter(Column::Id.is_in(ids.iter().copied()))
+        .filter(is_empty(Expr::col((Entity, Column::Id))))
+        .exec(transaction)
+        .await?;
     Ok(())
 }
 
@@ -288,7 +319,7 @@ pub(crate) async fn mark_read(
 
 /// How many messages of others behind `sequence` are not deleted in the participant's conversation.
 fn unread(sequence: SimpleExpr) -> SelectStatement {
-    use crate::entity::message::{Column, Entity};
+    use message::{Column, Entity};
     let is_others = Expr::col((Entity, Column::SenderId))
         .is_null()
         .or(Expr::col((Entity, Column::SenderId)).ne(Expr::col((participant::Entity, participant::Column::UserId))));
@@ -329,16 +360,25 @@ fn ids_of(user: Uuid) -> SelectStatement {
         .to_owned()
 }
 
-/// Waits until nobody sends or deletes a message in any conversation of the user, and lets nobody before the transaction
-/// ends. In the order of their ids, so that nobody waits in a circle.
-pub(crate) async fn lock_all(transaction: &impl ConnectionTrait, user: Uuid) -> Result<(), Error> {
-    let ids = Entity::find().select_only().column(Column::Id).filter(Column::Id.in_subquery(ids_of(user)));
-    ids.order_by_asc(Column::Id).lock_exclusive().into_tuple::<Uuid>().all(transaction).await?;
-    Ok(())
+/// The conversations that a user is in, or has left messages in: nobody sends or deletes a message there any more before
+/// the transaction ends, nor leaves. Locked in the order of their ids, so that nobody waits in a circle.
+pub(crate) async fn lock_all(transaction: &impl ConnectionTrait, user: Uuid) -> Result<Vec<Uuid>, Error> {
+    let written = Query::select()
+        .column(message::Column::ConversationId)
+        .from(message::Entity)
+        .and_where(message::Column::SenderId.eq(user))
+        .to_owned();
+    let all = ids_of(user).union(UnionType::Distinct, written).to_owned();
+    let ids = Entity::find().select_only().column(Column::Id).filter(Column::Id.in_subquery(all));
+    Ok(ids.order_by_asc(Column::Id).lock_exclusive().into_tuple().all(transaction).await?)
 }
 
-/// Removes a user from all of their conversations, and counts what is unread there without their messages.
-pub(crate) async fn erase(transaction: &impl ConnectionTrait, user: Uuid) -> Result<(), Error> {
+/// Conversations of one statement.
+const CHUNK: usize = 1_000;
+
+/// Removes a user from all of their conversations, and counts what is unread without their messages in `conversations`,
+/// those that [`lock_all`] has found. Those that nobody is in any more are deleted.
+pub(crate) async fn erase(transaction: &impl ConnectionTrait, user: Uuid, conversations: &[Uuid]) -> Result<(), Error> {
     let nobody = || Expr::val(None::<Uuid>);
     Entity::update_many()
         .col_expr(Column::LowId, nobody())
@@ -352,15 +392,18 @@ pub(crate) async fn erase(transaction: &impl ConnectionTrait, user: Uuid) -> Res
         .filter(Column::CreatorId.eq(user))
         .exec(transaction)
         .await?;
+    participant::Entity::delete_many().filter(participant::Column::UserId.eq(user)).exec(transaction).await?;
     let read = Expr::col((participant::Entity, participant::Column::LastReadSequence));
     let unread = SimpleExpr::SubQuery(None, Box::new(unread(read).into()));
-    participant::Entity::update_many()
-        .col_expr(participant::Column::UnreadCount, unread)
-        .filter(participant::Column::ConversationId.in_subquery(ids_of(user)))
-        .filter(participant::Column::UnreadCount.gt(0))
-        .exec(transaction)
-        .await?;
-    participant::Entity::delete_many().filter(participant::Column::UserId.eq(user)).exec(transaction).await?;
+    for some in conversations.chunks(CHUNK) {
+        participant::Entity::update_many()
+            .col_expr(participant::Column::UnreadCount, unread.clone())
+            .filter(participant::Column::ConversationId.is_in(some.iter().copied()))
+            .filter(participant::Column::UnreadCount.gt(0))
+            .exec(transaction)
+            .await?;
+        delete_empty(transaction, some).await?;
+    }
     Ok(())
 }
 

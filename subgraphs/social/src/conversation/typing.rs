@@ -33,10 +33,16 @@ pub(crate) async fn set(service: &Service, viewer: &Viewer, id: Option<Uuid>, is
     if store::participant_ids(&service.database, conversation).await?.len() > MAX_INTIMATE {
         return Ok(false);
     }
+    whisper(service, conversation, user_id, is_typing)?;
+    Ok(true)
+}
+
+/// Tells whoever listens in a conversation that somebody is typing there, or is not any more.
+pub(super) fn whisper(service: &Service, conversation: Uuid, user_id: Uuid, is_typing: bool) -> Result<(), Error> {
     let typing = Typing { user_id, is_typing, expires_at: service.clock.now() + LASTS };
     let payload = serde_json::to_value(typing).map_err(hansa_kit::Error::from)?;
     service.signals.send(Signal::Whisper { topic: TOPIC.to_owned(), subject: conversation, payload });
-    Ok(true)
+    Ok(())
 }
 
 /// Who else is typing in a conversation, from now on. What comes too late, or when the viewer may not see the conversation

@@ -98,7 +98,7 @@ impl Conversation {
         self.0.conversation.title.as_deref()
     }
 
-    /// Who is in it, at most 200, in the order in which they came. Whose account is gone is not.
+    /// Who is in it, at most 200, in the order in which they came. Who has left or ended their account is not.
     async fn participants(&self, context: &Context<'_>) -> Result<Vec<ConversationParticipant>> {
         let found = chats(context).load_one(ParticipantsOf(self.0.conversation.id)).await?;
         Ok(found.unwrap_or_default().into_iter().map(ConversationParticipant).collect())
@@ -238,6 +238,18 @@ impl Mutations {
         Ok(Some(ConversationMutePayload { conversation: conversation.map(Conversation::of), user_errors }))
     }
 
+    /// Takes the caller out of a group: it is not theirs any more, and what they wrote stays. A group that nobody is in any
+    /// more is deleted. Refused as INVALID_STATE for a direct conversation. Needs a signed-in caller.
+    async fn conversation_leave(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "The conversation's id.")] id: ID,
+    ) -> Result<Option<ConversationLeavePayload>> {
+        let left = conversations::leave(service(context), Viewer::in_context(context), key(&id)).await;
+        let (conversation, user_errors) = payload(left)?;
+        Ok(Some(ConversationLeavePayload { conversation: conversation.map(Conversation::of), user_errors }))
+    }
+
     /// Tells the others in a conversation that the caller is typing, for 6 seconds, or is not any more. Needs a signed-in
     /// caller.
     async fn conversation_typing_set(
@@ -295,6 +307,15 @@ pub struct ConversationMarkReadPayload {
 #[derive(Debug, SimpleObject)]
 pub struct ConversationMutePayload {
     /// The conversation as it is now.
+    conversation: Option<Conversation>,
+    /// Why nothing was done; empty on success.
+    user_errors: Vec<UserError>,
+}
+
+/// The result of `conversationLeave`.
+#[derive(Debug, SimpleObject)]
+pub struct ConversationLeavePayload {
+    /// The conversation that was left, for the last time: without the caller, who has nothing unread there.
     conversation: Option<Conversation>,
     /// Why nothing was done; empty on success.
     user_errors: Vec<UserError>,

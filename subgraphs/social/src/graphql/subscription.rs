@@ -92,6 +92,8 @@ pub enum StreamEvent {
     MessageChanged(MessageChanged),
     /// Somebody has read a conversation.
     ConversationRead(ConversationRead),
+    /// A group was made, or somebody has left it.
+    ConversationChanged(ConversationChanged),
     /// Events are missing.
     StreamGap(StreamGap),
 }
@@ -105,6 +107,8 @@ pub enum ConversationEvent {
     MessageChanged(MessageChanged),
     /// Somebody has read a conversation.
     ConversationRead(ConversationRead),
+    /// A group was made, or somebody has left it.
+    ConversationChanged(ConversationChanged),
     /// Events are missing.
     StreamGap(StreamGap),
 }
@@ -122,6 +126,9 @@ impl From<Occurrence> for ConversationEvent {
                 let up_to_message_id = ids::encode(MESSAGE_PREFIX, up_to);
                 let reader = Some(User { id: reader });
                 Self::ConversationRead(ConversationRead { cursor, occurred_at, conversation, reader, up_to_message_id })
+            }
+            Change::Group { conversation } => {
+                Self::ConversationChanged(ConversationChanged { cursor, occurred_at, conversation })
             }
         }
     }
@@ -186,6 +193,26 @@ pub struct ConversationRead {
 
 #[ComplexObject]
 impl ConversationRead {
+    /// The conversation as it is now.
+    async fn conversation(&self, context: &Context<'_>) -> Result<Option<Conversation>> {
+        super::conversation::find(context, &ids::encode(CONVERSATION_PREFIX, self.conversation)).await
+    }
+}
+
+/// A group that the caller is in was made, or somebody has left it.
+#[derive(Clone, Debug, SimpleObject)]
+#[graphql(complex)]
+pub struct ConversationChanged {
+    /// Its place in the stream: pass it as `after` to go on behind it.
+    cursor: String,
+    /// When it happened.
+    occurred_at: DateTime<Utc>,
+    #[graphql(skip)]
+    conversation: Uuid,
+}
+
+#[ComplexObject]
+impl ConversationChanged {
     /// The conversation as it is now.
     async fn conversation(&self, context: &Context<'_>) -> Result<Option<Conversation>> {
         super::conversation::find(context, &ids::encode(CONVERSATION_PREFIX, self.conversation)).await

@@ -93,6 +93,7 @@ pub(crate) async fn send(service: &Service, viewer: &Viewer, new: &NewMessage) -
     };
     let conversation_id = conversation.id;
     let sequence = conversation_store::advance(&transaction, conversation_id, id).await?;
+    let sequence = sequence.ok_or_else(no_such_conversation)?;
     let participants = conversation_store::count_message(&transaction, conversation_id, sender, now).await?;
     check_presence(&conversation, &participants, sender)?;
     if let Some(reply_to) = new.reply_to_id
@@ -144,7 +145,8 @@ async fn replayed(transaction: &DatabaseTransaction, sender: Uuid, id: Uuid) -> 
     found.remove(&(sender, id)).ok_or_else(|| no_such_message(idempotency::FIELD))
 }
 
-/// Makes sure that those who speak are still there: an account may have ended before the conversation was held.
+/// Makes sure that those who speak are still there: an account may have ended, or the sender may have left, before the
+/// conversation was held.
 fn check_presence(
     conversation: &conversation::Model,
     participants: &[participant::Model],
@@ -152,7 +154,7 @@ fn check_presence(
 ) -> Result<(), Error> {
     let is_there = participants.iter().any(|one| one.user_id == sender);
     if !is_there {
-        return Err(UserError::at(UserErrorCode::NotFound, CONVERSATION, "you have no such conversation").into());
+        return Err(no_such_conversation());
     }
     if conversation.kind == Kind::Direct && participants.len() < 2 {
         let message = "whom you wrote to has no account any more";
@@ -173,6 +175,10 @@ async fn whom_to_notify(
     let blocked = block::among(transaction, sender, &others).await?;
     others.retain(|other| !blocked.contains(other));
     Ok(others)
+}
+
+fn no_such_conversation() -> Error {
+    UserError::at(UserErrorCode::NotFound, CONVERSATION, "you have no such conversation").into()
 }
 
 fn no_such_message(field: &[&str]) -> Error {

@@ -9,9 +9,9 @@ use hansa_kit::{Viewer, streams};
 use serde_json::{Value, json};
 
 /// Statements that a subscription without `after` sends before it waits: it is seen (2), its start, the head, the rows.
-const UNTIL_WAITING: usize = 5;
+pub const UNTIL_WAITING: usize = 5;
 /// One of a conversation looks first whether it may.
-const UNTIL_WAITING_IN_ONE: usize = UNTIL_WAITING + 1;
+pub const UNTIL_WAITING_IN_ONE: usize = UNTIL_WAITING + 1;
 
 const EVENTS: &str = "subscription ($in: ID, $after: String) { conversationEvents(conversationId: $in, after: $after) {
     __typename
@@ -71,7 +71,8 @@ async fn the_stream_has_the_order_of_the_messages() {
         let users = world.users::<3>().await;
         let group = world.group(&users[0], &[&users[1], &users[2]]).await;
         let other = world.group(&users[2], &[&users[1], &users[0]]).await;
-        let mut streams: Vec<_> = users.iter().map(|user| world.events(user, Some(&group), Some("MA"))).collect();
+        // Behind what told of the two groups.
+        let mut streams: Vec<_> = users.iter().map(|user| world.events(user, Some(&group), Some("Mg"))).collect();
         let writing = users.iter().enumerate().map(async |(number, user)| {
             for step in 0..15 {
                 for group in [&group, &other] {
@@ -171,8 +172,9 @@ async fn strangers_hear_nothing() {
     .await;
 }
 
-const TYPING: &str = "subscription ($in: ID!) { typingEvents(conversationId: $in) { user { id } isTyping expiresAt } }";
-const SET: &str = "mutation ($id: ID!, $is: Boolean!) { conversationTypingSet(id: $id, isTyping: $is) {
+pub const TYPING: &str =
+    "subscription ($in: ID!) { typingEvents(conversationId: $in) { user { id } isTyping expiresAt } }";
+pub const SET: &str = "mutation ($id: ID!, $is: Boolean!) { conversationTypingSet(id: $id, isTyping: $is) {
     isAccepted userErrors { code } } }";
 
 #[tokio::test]

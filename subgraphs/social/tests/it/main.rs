@@ -10,6 +10,7 @@ mod erasure;
 mod federation;
 mod follows;
 mod friendships;
+mod groups;
 mod live;
 mod machine;
 mod messages;
