@@ -1,7 +1,7 @@
 //! What at least three subgraphs need: the frame that a service is built in.
 //!
 //! [`serve`] answers GraphQL over HTTP for a subgraph, [`viewer`] says who asks, [`codes`] what can be answered when it
-//! goes wrong, [`ids`], [`filter`] and [`paging`] shape the API, [`loader`] reads for it. [`database`], [`outbox`], [`consumer`], [`bus`], [`idempotency`]
+//! goes wrong, [`ids`], [`filter`] and [`paging`] shape the API, [`loader`] and [`pages`] read for it. [`database`], [`outbox`], [`consumer`], [`bus`], [`idempotency`]
 //! and [`lease`] hold the guarantees of storage and events; [`streams`] and [`signals`] those of live data. [`trace`] says
 //! what caused what.
 
@@ -17,6 +17,7 @@ pub mod ids;
 pub mod lease;
 pub mod loader;
 pub mod outbox;
+pub mod pages;
 pub mod paging;
 pub mod role;
 pub mod scalars;

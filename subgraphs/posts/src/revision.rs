@@ -14,7 +14,7 @@ use crate::{
 };
 use hansa_kit::{
     filter::SortDirection,
-    ids,
+    ids, pages,
     paging::{Position, Slice, keyset},
 };
 use sea_orm::{
@@ -72,18 +72,20 @@ pub(crate) fn position(revision: &Model) -> Position {
 /// Many posts' revisions, newest first.
 pub(crate) async fn list_of_posts(
     service: &Service,
-    pages: &[RevisionPage],
+    wanted: &[RevisionPage],
 ) -> Result<HashMap<RevisionPage, Slice<Model>>, Error> {
-    let queries = pages.iter().map(|page| {
+    let queries = wanted.iter().map(|page| {
         let revisions = visible_to(page.reader).filter(Column::PostId.eq(page.post_id));
         let order = [Column::EditedAt, Column::Id];
         keyset(revisions, &order, SortDirection::Desc, page.after.map(Into::into), page.limit).into_query()
     });
-    let mut found: Vec<Vec<Model>> = store::union(&service.database, queries).await?;
-    for revisions in &mut found {
+    let mut found = pages::read::<Model>(&service.database, queries.enumerate()).await?;
+    let slices = wanted.iter().enumerate().map(|(n, page)| {
+        let mut revisions = found.remove(&n).unwrap_or_default();
         revisions.sort_by_key(|revision| std::cmp::Reverse(position(revision)));
-    }
-    Ok(pages.iter().zip(found).map(|(page, rows)| (page.clone(), Slice::of(rows, page.limit))).collect())
+        (page.clone(), Slice::of(revisions, page.limit))
+    });
+    Ok(slices.collect())
 }
 
 /// How many revisions of each of `posts` `reader` may see; posts without are left out.

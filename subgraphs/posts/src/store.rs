@@ -9,13 +9,14 @@ use chrono::{DateTime, Utc};
 use hansa_kit::{
     Error,
     filter::{DateTimeRange, SortDirection},
+    pages,
     paging::{Page, Position, Slice, keyset},
 };
 use sea_orm::{
     ActiveValue::NotSet,
-    ConnectionTrait, FromQueryResult, IntoActiveModel, Iterable, QueryOrder, QuerySelect, QueryTrait,
+    ConnectionTrait, IntoActiveModel, Iterable, QueryOrder, QuerySelect, QueryTrait,
     entity::prelude::*,
-    sea_query::{Alias, Asterisk, Condition, Expr, ExprTrait, Query, SelectStatement, UnionType},
+    sea_query::{Condition, Expr, ExprTrait},
 };
 use std::collections::HashMap;
 
@@ -134,10 +135,10 @@ pub(crate) async fn count(database: &impl ConnectionTrait, reader: Reader, filte
 /// Many authors' pages, by one statement, and another for what each signed-in reader may see of the authors.
 pub(crate) async fn list_of_authors(
     database: &impl ConnectionTrait,
-    pages: &[AuthorPage],
+    wanted: &[AuthorPage],
 ) -> Result<HashMap<AuthorPage, Slice<Model>>, Error> {
     let mut narrowest: HashMap<Reader, HashMap<Uuid, Visibility>> = HashMap::new();
-    for page in pages {
+    for page in wanted {
         narrowest.entry(page.reader).or_default().insert(page.author_id, Visibility::Public);
     }
     for (reader, of_authors) in &mut narrowest {
@@ -146,48 +147,21 @@ pub(crate) async fn list_of_authors(
             *of_authors = people::narrowest_visible(database, reader, &authors).await?;
         }
     }
-    let queries = pages.iter().map(|page| {
+    let queries = wanted.iter().map(|page| {
         let narrowest = narrowest.get(&page.reader).and_then(|of_authors| of_authors.get(&page.author_id));
         let posts = Entity::find().filter(Column::AuthorId.eq(page.author_id)).filter(open_down_to(narrowest.copied()));
         sorted(posts, page.sort, page.after, page.limit).into_query()
     });
-    let mut found: Vec<Vec<Model>> = union(database, queries).await?;
-    for (posts, page) in found.iter_mut().zip(pages) {
+    let mut found = pages::read::<Model>(database, queries.enumerate()).await?;
+    let slices = wanted.iter().enumerate().map(|(n, page)| {
+        let mut posts = found.remove(&n).unwrap_or_default();
         posts.sort_by_key(|post| page.sort.position(post));
         if page.sort.direction == SortDirection::Desc {
             posts.reverse();
         }
-    }
-    Ok(pages.iter().zip(found).map(|(page, posts)| (page.clone(), Slice::of(posts, page.limit))).collect())
-}
-
-/// The rows that each of `queries` finds, by one statement: a union of them, each of which reads no more than its limit
-/// from its index. It promises no order.
-pub(crate) async fn union<M: FromQueryResult>(
-    database: &impl ConnectionTrait,
-    queries: impl ExactSizeIterator<Item = SelectStatement>,
-) -> Result<Vec<Vec<M>>, Error> {
-    let mut found: Vec<Vec<M>> = std::iter::repeat_with(Vec::new).take(queries.len()).collect();
-    let branches = (0_i32..).zip(queries).map(|(branch, query)| {
-        // Wrapped, for members of a union may not have an order or limit of their own on SQLite.
-        Query::select()
-            .expr_as(Expr::val(branch), Alias::new("branch"))
-            .column(Asterisk)
-            .from_subquery(query, Alias::new("page"))
-            .to_owned()
+        (page.clone(), Slice::of(posts, page.limit))
     });
-    let Some(union) = union_all(branches) else { return Ok(found) };
-    for row in database.query_all(&union).await? {
-        let branch: i32 = row.try_get("", "branch")?;
-        if let Some(rows) = usize::try_from(branch).ok().and_then(|branch| found.get_mut(branch)) {
-            rows.push(M::from_query_result(&row, "")?);
-        }
-    }
-    Ok(found)
-}
-
-fn union_all(members: impl Iterator<Item = SelectStatement>) -> Option<SelectStatement> {
-    members.reduce(|mut union, member| union.union(UnionType::All, member).to_owned())
+    Ok(slices.collect())
 }
 
 /// How many posts of each of `authors` are listed to `reader`; those without are left out.

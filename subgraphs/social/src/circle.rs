@@ -6,12 +6,12 @@
 use crate::{
     block::is_visible,
     entity::{block, follow, friend, friendship},
-    pages,
 };
 use chrono::{DateTime, Utc};
 use hansa_kit::{
     Error,
     filter::SortDirection,
+    pages,
     paging::{Position, Slice, keyset},
 };
 use sea_orm::{

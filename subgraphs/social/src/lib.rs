@@ -13,7 +13,6 @@ mod follow;
 mod friendship;
 mod graphql;
 mod message;
-mod pages;
 mod pair;
 mod person;
 mod presence;

@@ -4,7 +4,6 @@ use super::domain::{Direction, Filter, Status};
 use crate::{
     block,
     entity::friendship::{ActiveModel, Column, Entity, Model},
-    pages,
     pair::Pair,
     relationship::View,
 };
@@ -12,6 +11,7 @@ use chrono::{DateTime, Utc};
 use hansa_kit::{
     Error,
     filter::SortDirection,
+    pages,
     paging::{Page, Position, Slice, keyset},
 };
 use sea_orm::{

@@ -10,14 +10,14 @@ use crate::{
 };
 use chrono::{DateTime, Utc};
 use hansa_kit::{
-    Error,
-    paging::{Slice, window},
+    Error, pages,
+    paging::{End, Slice, window},
 };
 use sea_orm::{
     ActiveValue::Set,
-    ConnectionTrait, FromQueryResult, QueryTrait,
+    ConnectionTrait, QueryTrait,
     entity::prelude::*,
-    sea_query::{Alias, Asterisk, Expr, ExprTrait, Query, SelectStatement, UnionType},
+    sea_query::{Expr, ExprTrait},
 };
 use std::collections::HashMap;
 
@@ -48,46 +48,25 @@ pub(crate) async fn find(database: &impl ConnectionTrait, id: Uuid) -> Result<Op
     Ok(Entity::find_by_id(id).one(database).await?)
 }
 
-/// Some messages of many conversations each, by one statement: a union of their queries, each of which reads no more than
-/// its page from the index. Beside a page, whether messages come before it.
+/// Some messages of many conversations each, by one statement. Beside a page, whether messages come before it.
 pub(crate) async fn list(
     database: &impl ConnectionTrait,
-    pages: &[MessagePage],
+    wanted: &[MessagePage],
 ) -> Result<HashMap<MessagePage, (Slice<Model>, bool)>, Error> {
-    let branches = (0_i32..).zip(pages).map(|(branch, page)| {
+    let queries = wanted.iter().map(|page| {
         let messages = Entity::find().filter(Column::ConversationId.eq(page.conversation_id));
-        let messages = window(messages, &[Column::Sequence], &page.window).into_query();
-        // Wrapped, for members of a union may not have an order or limit of their own on SQLite.
-        Query::select()
-            .expr_as(Expr::val(branch), Alias::new("branch"))
-            .column(Asterisk)
-            .from_subquery(messages, Alias::new("page"))
-            .to_owned()
+        window(messages, &[Column::Sequence], &page.window).into_query()
     });
-    let Some(union) = union_all(branches) else { return Ok(HashMap::new()) };
-    let mut found: Vec<Vec<Model>> = vec![Vec::new(); pages.len()];
-    for row in database.query_all(&union).await? {
-        let branch: i32 = row.try_get("", "branch")?;
-        if let Some(messages) = usize::try_from(branch).ok().and_then(|branch| found.get_mut(branch)) {
-            messages.push(Model::from_query_result(&row, "")?);
+    let mut found = pages::read::<Model>(database, queries.enumerate()).await?;
+    let slices = wanted.iter().enumerate().map(|(n, page)| {
+        let mut messages = found.remove(&n).unwrap_or_default();
+        messages.sort_by_key(|message| message.sequence);
+        if page.window.from == End::Last {
+            messages.reverse();
         }
-    }
-    Ok(pages
-        .iter()
-        .zip(found)
-        .map(|(page, mut messages)| {
-            // A union promises no order.
-            messages.sort_by_key(|message| message.sequence);
-            if page.window.from == hansa_kit::paging::End::Last {
-                messages.reverse();
-            }
-            (*page, page.window.slice(messages))
-        })
-        .collect())
-}
-
-fn union_all(members: impl Iterator<Item = SelectStatement>) -> Option<SelectStatement> {
-    members.reduce(|mut union, member| union.union(UnionType::All, member).to_owned())
+        (*page, page.window.slice(messages))
+    });
+    Ok(slices.collect())
 }
 
 /// A message to be kept.

@@ -1,6 +1,6 @@
 //! Many pages by one statement: a union of their queries, each of which reads no more than its page from the index.
 
-use hansa_kit::Error;
+use crate::Error;
 use sea_orm::{
     ConnectionTrait, FromQueryResult,
     sea_query::{Asterisk, Expr, Query, SelectStatement, UnionType},
@@ -8,7 +8,10 @@ use sea_orm::{
 use std::collections::HashMap;
 
 /// The rows of `queries`, each of which belongs to a page, by these pages. They are in no order: a union promises none.
-pub(crate) async fn read<T: FromQueryResult>(
+///
+/// # Errors
+/// When the database fails.
+pub async fn read<T: FromQueryResult>(
     database: &impl ConnectionTrait,
     queries: impl IntoIterator<Item = (usize, SelectStatement)>,
 ) -> Result<HashMap<usize, Vec<T>>, Error> {
