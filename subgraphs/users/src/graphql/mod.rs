@@ -3,6 +3,7 @@
 mod federation;
 mod loaders;
 mod mutation;
+mod payloads;
 mod query;
 mod types;
 

@@ -1,13 +1,14 @@
 //! Root fields that write.
 
 use super::{
-    client, service, session_key,
-    types::{
-        AccountRegisterInput, AccountRegisterPayload, AuthTokens, PasswordChangeInput, PasswordChangePayload,
-        ProfileUpdateInput, ProfileUpdatePayload, Session, SessionCreateInput, SessionCreatePayload,
-        SessionRefreshPayload, SessionRevokePayload, SessionsRevokeAllPayload, User, UserDeletePayload,
-        UserRolesSetPayload, UserUpdateInput, UserUpdatePayload, Viewer as SignedInViewer,
+    client,
+    payloads::{
+        AccountRegisterInput, AccountRegisterPayload, PasswordChangeInput, PasswordChangePayload, ProfileUpdateInput,
+        ProfileUpdatePayload, SessionCreateInput, SessionCreatePayload, SessionRefreshPayload, SessionRevokePayload,
+        SessionsRevokeAllPayload, UserDeletePayload, UserRolesSetPayload, UserUpdateInput, UserUpdatePayload,
     },
+    service, session_key,
+    types::{AuthTokens, Session, User, Viewer as SignedInViewer},
     user_key,
 };
 use crate::{
