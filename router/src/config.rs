@@ -41,8 +41,9 @@ impl Config {
     /// # Errors
     /// [`Error::Config`] names the field.
     pub fn validate(&self) -> Result<(), Error> {
-        let Limits { http, streams, rate, .. } = &self.limits;
+        let Limits { operation, http, streams, rate } = &self.limits;
         let positive = [
+            ("limits.operation.max_response_bytes", operation.max_response_bytes as u64),
             ("limits.http.max_body_bytes", http.max_body_bytes as u64),
             ("limits.http.timeout_ms", http.timeout_ms),
             ("limits.streams.max_operations", streams.max_operations as u64),

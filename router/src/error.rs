@@ -41,6 +41,8 @@ pub enum Code {
     OperationTooComplex,
     /// The operation may cost more than the limit; `extensions.cost` says how much.
     CostLimitExceeded,
+    /// The answer is larger than the limit. A mutation was executed all the same.
+    ResponseTooLarge,
     /// Too many requests.
     RateLimited,
     /// The client did not read a stream as fast as others who share it: it has to subscribe again.

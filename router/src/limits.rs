@@ -19,7 +19,7 @@ pub struct Limits {
     pub rate: Rate,
 }
 
-/// Limits on one operation, checked on its document before it is planned.
+/// Limits on one operation, checked on its document before it is planned, and on its answer while that is written.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Operation {
@@ -41,6 +41,8 @@ pub struct Operation {
     pub max_cost: u64,
     /// How long a list is taken to be when neither `@listSize` nor an argument says so.
     pub assumed_list_size: u64,
+    /// The largest answer, or event of a subscription, in bytes. What is larger is not sent: an error takes its place.
+    pub max_response_bytes: usize,
     /// Whether `__schema` and `__type` may be asked.
     pub introspection: bool,
 }
@@ -57,6 +59,7 @@ impl Default for Operation {
             max_conditions: 16,
             max_cost: 100_000,
             assumed_list_size: 10,
+            max_response_bytes: 64 << 20,
             introspection: true,
         }
     }

@@ -28,7 +28,7 @@ pub use subscribe::{Broken, Step, subscribe};
 
 pub(crate) use failure::unavailable;
 
-use crate::error::GraphQLError;
+use crate::error::{Code, GraphQLError};
 use crate::operation::{Operation, Variables};
 use crate::request::RequestContext;
 use crate::supergraph::Supergraph;
@@ -39,7 +39,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::time::Instant;
-use write::{Writer, write_plain};
+use write::{Stop, Writer, write_plain};
 
 /// The most that is kept for an answer before its size is known, in bytes.
 const MAX_GUESS: usize = 1 << 20;
@@ -93,18 +93,30 @@ fn project(supergraph: &Supergraph, operation: &Operation, variables: &Variables
     writer.holds = projection.conditions.iter().map(|condition| condition.holds(variables)).collect();
     writer.denied = operation.denied(variables).collect();
     writer.introspection = &introspection;
+    writer.max_size = projection.max_size;
     let guess = projection.last_size.load(Ordering::Relaxed);
     writer.out.reserve(guess + guess / 8 + 256);
     writer.out.extend_from_slice(b"{\"data\":");
-    let has_data = writer.object(Data::ROOT, &[&projection.root], Some(&projection.root_type)).is_ok();
+    let written = writer.object(Data::ROOT, &[&projection.root], Some(&projection.root_type));
     let mut body = writer.out;
+    let has_data = written.is_ok();
     if !has_data {
         body.extend_from_slice(b"null");
     }
     let errors = failures.into_errors();
     finish(&mut body, &errors);
+    if matches!(written, Err(Stop::TooLarge)) || body.len() > projection.max_size {
+        return too_large(operation, projection.max_size);
+    }
     projection.last_size.store(body.len().min(MAX_GUESS), Ordering::Relaxed);
     Answer { body: body.into(), has_data, has_errors: !errors.is_empty(), fetches: Vec::new() }
+}
+
+/// In place of an answer that is larger than it may be.
+fn too_large(operation: &Operation, max_size: usize) -> Answer {
+    tracing::warn!(document = operation.hash, max_size, "an answer is too large");
+    let message = format!("The answer is larger than {max_size} bytes. Ask for less at a time.");
+    Answer::failed(&[GraphQLError::new(Code::ResponseTooLarge, message)])
 }
 
 /// Adds the errors, if any, and the closing brace.

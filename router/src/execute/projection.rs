@@ -29,6 +29,8 @@ pub struct Projection {
     pub(super) conditions: Vec<Condition>,
     /// How large the last answer was, in bytes; the next one will be like it.
     pub(super) last_size: AtomicUsize,
+    /// How large an answer may be, in bytes.
+    pub(super) max_size: usize,
 }
 
 /// The fields of an object, in the order of the answer. A key may be there more than once, each time under another
@@ -108,12 +110,13 @@ pub(super) enum Kind {
 
 impl Projection {
     /// Compiles the projection of an operation as the client wrote it: valid, its fragments still in `document`. Adds
-    /// its response keys to `names`.
+    /// its response keys to `names`. Answers that are larger than `max_size`, in bytes, are refused.
     pub fn compile(
         names: &mut Names,
         planner: &Planner,
         document: &query::Document<'static, String>,
         operation: &query::OperationDefinition<'static, String>,
+        max_size: usize,
     ) -> Projection {
         let (kind, selections) = match operation {
             query::OperationDefinition::SelectionSet(selections) => (OperationKind::Query, selections),
@@ -128,7 +131,8 @@ impl Projection {
         let mut root = Selection::default();
         compiler.collect(selections, &root_type, &Scope::default(), &mut root);
         let interfaces = planner.supergraph.interface_object_types_in_subgraphs.keys().cloned().collect();
-        Projection { root, root_type, interfaces, conditions: compiler.conditions, last_size: AtomicUsize::new(0) }
+        let last_size = AtomicUsize::new(0);
+        Projection { root, root_type, interfaces, conditions: compiler.conditions, last_size, max_size }
     }
 }
 

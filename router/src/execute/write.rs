@@ -18,6 +18,8 @@ const MAX_SHARED: usize = 4096;
 
 pub(super) struct Writer<'w, 'a> {
     pub(super) out: Vec<u8>,
+    /// How large it may become, in bytes.
+    pub(super) max_size: usize,
     pub(super) data: &'w Data<'a>,
     /// Which conditions of the projection hold.
     pub(super) holds: Vec<bool>,
@@ -33,20 +35,28 @@ pub(super) struct Writer<'w, 'a> {
     path: Vec<Element<'w>>,
     /// Where shared values were written, by the definition of the field that they are the value of.
     written: HashMap<(Value, usize), Range<usize>>,
+    /// How many bytes were written and cut off again.
+    cut: usize,
     /// How many nulls there were that needed an explanation, which depends on where they are.
     explained: usize,
 }
 
-/// The value must not be null, but is: nothing was written of it.
-pub(super) struct Nulled;
+/// Why a value was not written. Nothing is left of it.
+pub(super) enum Stop {
+    /// It must not be null, but is.
+    Nulled,
+    /// The answer is larger than it may be.
+    TooLarge,
+}
 
-type Written = Result<(), Nulled>;
+type Written = Result<(), Stop>;
 
 impl<'w, 'a> Writer<'w, 'a> {
     /// A writer of this data that has written nothing yet.
     pub(super) fn new(data: &'w Data<'a>, failures: &'w mut Failures, interfaces: &'w HashSet<String>) -> Self {
         Self {
             out: Vec::new(),
+            max_size: usize::MAX,
             data,
             holds: Vec::new(),
             failures,
@@ -55,6 +65,7 @@ impl<'w, 'a> Writer<'w, 'a> {
             introspection: &[],
             path: Vec::with_capacity(32),
             written: HashMap::with_capacity(if data.shares() { data.len().min(MAX_SHARED) / 4 } else { 0 }),
+            cut: 0,
             explained: 0,
         }
     }
@@ -83,14 +94,14 @@ impl<'w, 'a> Writer<'w, 'a> {
                 is_first = false;
                 let alone = [&field.children];
                 let children = together.as_deref().unwrap_or(&alone);
-                if self.field(object, field, children, typename).is_err() {
+                if let Err(stop) = self.field(object, field, children, typename) {
                     self.cut(start);
-                    return Err(Nulled);
+                    return Err(stop);
                 }
             }
         }
         self.out.push(b'}');
-        Ok(())
+        self.fits(0)
     }
 
     /// The children of all fields that apply and have the key of the field at this position; `None` if an earlier
@@ -178,7 +189,9 @@ impl<'w, 'a> Writer<'w, 'a> {
         }
         let key = (value, std::ptr::from_ref(kind).addr());
         if let Some(range) = self.written.get(&key) {
-            self.out.extend_from_within(range.clone());
+            let range = range.clone();
+            self.fits(range.len())?;
+            self.out.extend_from_within(range);
             return Ok(());
         }
         let (start, explained) = (self.out.len(), self.explained);
@@ -194,7 +207,7 @@ impl<'w, 'a> Writer<'w, 'a> {
             (Wrapping::List { nullable, .. } | Wrapping::Named { nullable }, Value::Null) => self.null(*nullable),
             (Wrapping::List { nullable, of }, Value::List(list)) => {
                 match self.list(self.data.items(list), of, kind, children) {
-                    Err(Nulled) => self.nulled(*nullable),
+                    Err(Stop::Nulled) => self.nulled(*nullable),
                     written => written,
                 }
             }
@@ -220,9 +233,9 @@ impl<'w, 'a> Writer<'w, 'a> {
             self.path.push(Element::Index(index));
             let written = self.value(*item, wrapping, kind, children);
             self.path.pop();
-            if written.is_err() {
+            if let Err(stop) = written {
                 self.cut(start);
-                return Err(Nulled);
+                return Err(stop);
             }
         }
         self.out.push(b']');
@@ -255,7 +268,7 @@ impl<'w, 'a> Writer<'w, 'a> {
             }
         };
         match written {
-            Err(Nulled) => self.nulled(nullable),
+            Err(Stop::Nulled) => self.nulled(nullable),
             written => written,
         }
     }
@@ -284,6 +297,7 @@ impl<'w, 'a> Writer<'w, 'a> {
 
     /// Takes back what was written from here on.
     fn cut(&mut self, start: usize) {
+        self.cut += self.out.len() - start;
         self.out.truncate(start);
         self.written.clear();
     }
@@ -345,10 +359,16 @@ impl<'w, 'a> Writer<'w, 'a> {
 
     fn nulled(&mut self, nullable: bool) -> Written {
         if !nullable {
-            return Err(Nulled);
+            return Err(Stop::Nulled);
         }
         self.out.extend_from_slice(b"null");
-        Ok(())
+        self.fits(0)
+    }
+
+    /// Whether so many bytes more are allowed. Asked for each object and null, as what a subgraph sent once may stand in
+    /// many places. What was cut off again counts, so that the work is bounded too.
+    fn fits(&self, more: usize) -> Written {
+        if self.out.len() + self.cut + more > self.max_size { Err(Stop::TooLarge) } else { Ok(()) }
     }
 }
 

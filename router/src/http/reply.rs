@@ -128,7 +128,7 @@ fn status(code: Code) -> StatusCode {
         Code::RequestTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         Code::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         Code::RateLimited | Code::SlowConsumer => StatusCode::TOO_MANY_REQUESTS,
-        Code::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        Code::Internal | Code::ResponseTooLarge => StatusCode::INTERNAL_SERVER_ERROR,
         Code::SubgraphUnavailable | Code::SubgraphError => StatusCode::BAD_GATEWAY,
         Code::KeysUnavailable | Code::SupergraphUnavailable | Code::ShuttingDown => StatusCode::SERVICE_UNAVAILABLE,
         Code::SubgraphTimeout | Code::Timeout => StatusCode::GATEWAY_TIMEOUT,

@@ -188,7 +188,8 @@ impl Blueprint {
         // Planning is the dearest part: not for what will be refused whatever its variables are.
         cost.constant().map_or(Ok(()), |cost| cost::check(cost, limits)).map_err(|error| vec![error])?;
         let mut names = Names::default();
-        let projection = Projection::compile(&mut names, &supergraph.planner, &document, operation);
+        let max_size = limits.max_response_bytes;
+        let projection = Projection::compile(&mut names, &supergraph.planner, &document, operation, max_size);
         Ok(Self {
             kind: normalized.operation_kind.clone().unwrap_or(OperationKind::Query),
             name: operation_name(operation).map(str::to_owned),

@@ -7,7 +7,7 @@ use futures::stream::BoxStream;
 use hansa_router::execute::{Broken, Step};
 use hansa_router::operation::Operation;
 use hansa_router::request::Caller;
-use hansa_router::{execute, operation};
+use hansa_router::{execute, limits, operation};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -72,6 +72,34 @@ async fn requires_carries_fields_over_even_null_ones() {
     let data = federation.data("{ products(ids: [\"p1\", \"p2\"]) { shipping } }").await;
     assert_eq!(data, r#"{"products":[{"shipping":"price 10 weight Some(100)"},{"shipping":"price 20 weight None"}]}"#);
     assert_eq!(federation.desk("inventory").representations()[1]["weight"], Value::Null);
+}
+
+#[tokio::test]
+async fn an_answer_is_bounded_whatever_makes_it_large() {
+    // One entity in many places, objects of a subgraph's own list, errors, and what becomes null.
+    let many = format!("{{ products(ids: [{}]) {{ name reviews {{ body }} }} }}", "\"p1\" ".repeat(500));
+    for (query, fault) in [
+        (many.as_str(), Fault::None),
+        ("{ reviews { id body author { username } } }", Fault::None),
+        ("{ reviews { id } product(id: \"p1\") { name } }", Fault::Status(500)),
+        (many.as_str(), Fault::Says(r#"{"data":{"_entities":[{"__typename":"Product","reviews":[{"body":null}]}]}}"#)),
+    ] {
+        let within = async |max_response_bytes| {
+            let federation = Federation::start(By::Call).await;
+            federation.desk("reviews").fail(fault.clone());
+            let limits = limits::Operation { max_response_bytes, ..limits::Operation::default() };
+            federation.run_within(&limits, query, json!({})).await.body
+        };
+        let whole = within(usize::MAX).await;
+        let refusal: Value = serde_json::from_slice(&within(whole.len() / 2).await).unwrap();
+        assert_eq!(refusal["data"], Value::Null);
+        assert_eq!(refusal["errors"][0]["extensions"]["code"], "RESPONSE_TOO_LARGE");
+        assert_eq!(refusal["errors"].as_array().unwrap().len(), 1);
+        if fault == Fault::None {
+            assert_eq!(within(whole.len()).await, whole);
+            assert_ne!(within(whole.len() - 1).await, whole);
+        }
+    }
 }
 
 #[tokio::test]

@@ -259,6 +259,17 @@ async fn long_answers_are_compressed_on_request() {
 }
 
 #[tokio::test]
+async fn an_answer_that_is_too_large_is_refused_whole() {
+    let mut config = Config::default();
+    config.limits.operation.max_response_bytes = 1000;
+    let server = Server::start_with(config).await;
+    let ask = async |length| server.ask(&format!("{{ echo(text: \"{}\") }}", "x".repeat(length))).await;
+    assert_eq!(ask(900).await["data"]["echo"].as_str().map(str::len), Some(900));
+    let refusal = ask(1000).await;
+    assert_eq!((&refusal["data"], code(&refusal)), (&Value::Null, "RESPONSE_TOO_LARGE"));
+}
+
+#[tokio::test]
 async fn readiness_says_why_not() {
     let server = Server::over(Config::default(), vec![absent_subgraph()], Ok(JwkSet { keys: Vec::new() })).await;
     assert_eq!(server.request("GET", "/health").send().await.unwrap().status(), 200);

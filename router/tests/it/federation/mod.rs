@@ -116,17 +116,21 @@ impl Federation {
     }
 
     pub async fn prepare(&self, query: &str) -> Arc<Operation> {
-        self.prepare_with(query, &json!({})).await
+        self.prepare_with(query, &json!({}), &limits::Operation::default()).await
     }
 
-    async fn prepare_with(&self, query: &str, variables: &Value) -> Arc<Operation> {
+    async fn prepare_with(&self, query: &str, variables: &Value, limits: &limits::Operation) -> Arc<Operation> {
         let variables = variables.as_object().cloned();
         let request = GraphQLRequest { query: Some(query.into()), variables, ..GraphQLRequest::default() };
-        operation::prepare(&self.supergraph, &limits::Operation::default(), &request, None).await.unwrap()
+        operation::prepare(&self.supergraph, limits, &request, None).await.unwrap()
     }
 
     pub async fn run_with(&self, query: &str, variables: Value) -> Answer {
-        let operation = self.prepare_with(query, &variables).await;
+        self.run_within(&limits::Operation::default(), query, variables).await
+    }
+
+    pub async fn run_within(&self, limits: &limits::Operation, query: &str, variables: Value) -> Answer {
+        let operation = self.prepare_with(query, &variables, limits).await;
         let variables = operation::coerce(&operation, variables.as_object()).unwrap();
         execute::run(&self.supergraph, &operation, &variables, &self.context, soon()).await
     }
