@@ -1,8 +1,12 @@
 //! The HTTP/1.1 server. Connections are accepted in one place and dealt to [`Workers`]: a request is read, executed and
 //! answered on one thread.
 
-use crate::error::Error;
-use crate::{Gateway, http};
+use crate::error::{Code, Error, GraphQLError};
+use crate::http::{self, Format, reply};
+use crate::{Gateway, telemetry};
+use ::http::Version;
+use ::http::header::HOST;
+use ::http::uri::Authority;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
@@ -14,6 +18,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use serde::{Deserialize, Serialize};
 use std::convert::Infallible;
+use std::future::ready;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,7 +38,8 @@ const BLOCKING_THREADS: usize = 4;
 pub struct Config {
     /// The most connections at a time. Further ones wait, unaccepted, until others close.
     pub max_connections: usize,
-    /// The largest head of a request, in bytes; at least 8192. A larger one is refused with status 431.
+    /// The largest head of a request, in bytes; at least 8192. A larger one, and one with more than a hundred headers, is
+    /// refused with status 431. hyper does so while it parses, before there is a request, and leaves no place for a body.
     pub max_head_bytes: usize,
     /// How long a connection may take to send the head of a request, the first or the next, in milliseconds. Proxies
     /// commonly keep idle connections for 60 s; the side that sends should be the first to close.
@@ -193,10 +199,39 @@ impl Service {
     async fn respond(&self, request: hyper::Request<Incoming>, peer: SocketAddr) -> Result<Response, Infallible> {
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(ConnectInfo(peer));
+        if !has_host(&request) {
+            return Ok(Box::pin(self.refuse(request)).await);
+        }
         match &self.site.gateway {
             Some(gateway) if request.uri().path() == http::PATH => Ok(http::respond(gateway, request).await),
             _ => self.site.routes.clone().oneshot(request).await,
         }
+    }
+
+    /// Answers a request that says no host, or several.
+    async fn refuse(&self, request: hyper::Request<Body>) -> Response {
+        let error = GraphQLError::new(Code::BadRequest, "a request has exactly one Host header, with a valid value");
+        let refusal = reply::errors(Format::Json, &[error]);
+        match &self.site.gateway {
+            Some(gateway) if request.uri().path() == http::PATH => {
+                telemetry::observe(&gateway.meters, request, |_| ready(refusal)).await
+            }
+            _ => refusal,
+        }
+    }
+}
+
+/// Whether it is clear which host a request is meant for (RFC 9112, section 3.2). Proxies and caches go by that: two that
+/// read it differently can be played off against each other.
+fn has_host<B>(request: &hyper::Request<B>) -> bool {
+    let mut hosts = request.headers().get_all(HOST).iter();
+    match (hosts.next(), hosts.next()) {
+        (Some(host), None) => {
+            let is_authority = |host| Authority::try_from(host).is_ok_and(|host| !host.as_str().contains('@'));
+            host.is_empty() || is_authority(host.as_bytes())
+        }
+        (None, _) => request.version() < Version::HTTP_11,
+        (Some(_), Some(_)) => false,
     }
 }
 
@@ -259,6 +294,27 @@ mod tests {
         head.resize(8192, b'a');
         let answer = talk(address, &head).await;
         assert!(answer.starts_with("HTTP/1.1 431 "), "{answer}");
+    }
+
+    #[tokio::test]
+    async fn a_request_has_one_host() {
+        let (address, _shutdown, _server) = start(Config::default(), Workers::current()).await;
+        for (head, is_right) in [
+            ("HTTP/1.1\r\nhost: a", true),
+            ("HTTP/1.1\r\nhost: [::1]:4000", true),
+            ("HTTP/1.1\r\nhost:", true),
+            ("HTTP/1.0\r\naccept: */*", true),
+            ("HTTP/1.1\r\naccept: */*", false),
+            ("HTTP/1.1\r\nhost: a\r\nhost: a", false),
+            ("HTTP/1.0\r\nhost: a\r\nhost: b", false),
+            ("HTTP/1.1\r\nhost: a b", false),
+            ("HTTP/1.1\r\nhost: a/b", false),
+            ("HTTP/1.1\r\nhost: me@a", false),
+        ] {
+            let answer = talk(address, format!("GET /peer {head}\r\nconnection: close\r\n\r\n").as_bytes()).await;
+            assert_eq!(answer.contains(" 200 OK"), is_right, "{head}: {answer}");
+            assert_eq!(answer.contains(" 400 ") && answer.contains("\"BAD_REQUEST\""), !is_right, "{head}: {answer}");
+        }
     }
 
     #[tokio::test]
