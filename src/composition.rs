@@ -102,6 +102,7 @@ impl Process {
     /// The router over the subgraphs in this process and those elsewhere.
     fn router(&mut self, local: Vec<(&'static str, Router)>, verifier: Arc<Verifier>) -> anyhow::Result<Router> {
         let settings = &self.config.router.subgraphs;
+        settings.check_names(registry::SUBGRAPHS.iter().copied())?;
         let client = Client::new()?;
         let mut subgraphs = Vec::new();
         for &name in registry::SUBGRAPHS {

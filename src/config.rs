@@ -137,10 +137,11 @@ impl Config {
         Ok(config.relative_to(file))
     }
 
-    /// Takes paths of the federation from the folder of the file, where there is one.
+    /// Takes paths of the router from the folder of the file, where there is one.
     fn relative_to(mut self, file: Option<&Path>) -> Self {
         if let Some(folder) = file.and_then(Path::parent) {
             self.router.federation = self.router.federation.relative_to(folder);
+            self.router.subgraphs = self.router.subgraphs.relative_to(folder);
         }
         self
     }
@@ -238,6 +239,7 @@ fn redact_url(mut url: url::Url) -> Option<url::Url> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use hansa_router::transport::Secret;
 
     #[test]
     fn passwords_are_not_printed() {
@@ -245,6 +247,7 @@ mod tests {
         config.subgraphs.users.database.url = "postgres://hansa:s3cret@db/users".into();
         config.subgraphs.posts.database.url = "postgres://hansa@db/posts?password=s3cret&sslmode=require".into();
         config.mailer.smtp.url = Some("smtps://hansa:s3cret@mail".into());
+        config.router.subgraphs.headers.insert("x-key".into(), Secret::Given("s3cret".into()));
         let printed = config.redacted().unwrap();
         assert!(!printed.contains("s3cret"));
         assert!(printed.contains("postgres://hansa:redacted@db/users"));

@@ -57,6 +57,7 @@ impl Config {
             return Err(Error::Config(format!("{field} must be greater than 0")));
         }
         rate.validate()?;
+        self.subgraphs.validate()?;
         self.documents.validate()
     }
 }

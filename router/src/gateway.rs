@@ -58,6 +58,7 @@ impl Gateway {
         shutdown: CancellationToken,
     ) -> Result<Arc<Self>, Error> {
         config.validate()?;
+        config.subgraphs.check_sources()?;
         let origins = Origins::new(&config.cors)?;
         let cors = origins.cors(&config.cors);
         let documents = Documents::start(&config.documents, shutdown.clone())?;

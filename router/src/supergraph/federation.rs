@@ -42,8 +42,9 @@ impl Config {
     /// The subgraphs, reached over HTTP, that of the router's own among them if it has something to find.
     ///
     /// # Errors
-    /// [`Error::Config`] for a URL or a type's owner that cannot be used.
+    /// [`Error::Config`] for a URL, a type's owner, or settings of a subgraph that cannot be used.
     pub fn subgraphs(&self, settings: &transport::Config) -> Result<Vec<Arc<Subgraph>>, Error> {
+        settings.check_names(self.subgraphs.keys().map(String::as_str))?;
         let client = Client::new()?;
         let subgraph = |(name, member): (&String, &Member)| {
             let subgraph = Subgraph::new(name, &member.url, Transport::Http(client.clone()), settings)?;

@@ -325,7 +325,12 @@ async fn fetch_sdl(subgraph: &Subgraph, deadline: Instant) -> Result<String, Str
 /// A supergraph from a document; its subgraphs are at the URLs that it names.
 fn from_document(sdl: String, transport: &transport::Config) -> Result<Supergraph, Error> {
     let client = Client::new()?;
-    let subgraphs = endpoints(&sdl)?
+    let endpoints = endpoints(&sdl)?;
+    // It may come to name them, or not do so any more.
+    if let Err(error) = transport.check_names(endpoints.iter().map(|(name, _)| name.as_str())) {
+        tracing::warn!("{error}");
+    }
+    let subgraphs = endpoints
         .into_iter()
         .map(|(name, url)| Subgraph::new(name, url, Transport::Http(client.clone()), transport).map(Arc::new))
         .collect::<Result<Vec<_>, _>>()?;

@@ -2,19 +2,23 @@
 //! and a circuit breaker.
 
 mod breaker;
+mod config;
 mod events;
+pub mod tls;
 mod wire;
 
+pub use config::{Config, HttpVersion, Named, Secret, Variable};
 pub use wire::Client;
 
 use crate::sharing::{InFlight, Key};
 use crate::telemetry::metrics;
 use ::metrics::{Counter, Histogram, SharedString, counter, gauge, histogram};
+use axum::body::Body;
 use backon::{ExponentialBuilder, Retryable};
 use breaker::Breaker;
 use bytes::Bytes;
 use futures::stream::BoxStream;
-use http::{HeaderMap, StatusCode, Uri};
+use http::{HeaderMap, Response, StatusCode, Uri};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,45 +28,12 @@ use wire::Wants;
 /// The path of a subgraph whose URL names none.
 const DEFAULT_PATH: &str = "/graphql";
 
-/// Limits on talking to one subgraph.
-#[derive(Clone, Debug, serde::Deserialize, serde::Serialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Config {
-    /// How long one fetch may take, retries included, in milliseconds.
-    pub timeout_ms: u64,
-    /// The largest answer, or event of a subscription, that is read, in bytes.
-    pub max_response_bytes: usize,
-    /// How often a failed query fetch is tried again. Mutations are never retried.
-    pub retries: usize,
-    /// After so many failures in a row the subgraph is left alone for a while; 0 switches that off.
-    pub breaker_failures: u32,
-    /// How long it is left alone, in milliseconds; then one fetch tries it.
-    pub breaker_open_ms: u64,
-    /// Whether identical query fetches of the same caller that are in flight at once are sent once. Every header that
-    /// travels to subgraphs, but for those of tracing, makes another caller. What is answered may then be as old as the
-    /// beginning of the fetch that was joined, but no older than the last mutation that this router sent to the subgraph.
-    pub share_in_flight: bool,
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Self {
-            timeout_ms: 30_000,
-            max_response_bytes: 64 << 20,
-            retries: 2,
-            breaker_failures: 10,
-            breaker_open_ms: 5_000,
-            share_in_flight: true,
-        }
-    }
-}
-
 /// How to reach a subgraph.
 #[derive(Clone, Debug)]
 pub enum Transport {
     /// Its routes are in this process.
     Local(axum::Router),
-    /// It listens at its URL.
+    /// It listens at its URL. With connections of its own if its settings ask for other ones than the client's.
     Http(Client),
 }
 
@@ -85,6 +56,8 @@ pub struct Subgraph {
 struct Way {
     transport: Transport,
     uri: Uri,
+    /// Of its own; see [`Config::headers`].
+    headers: HeaderMap,
     breaker: Breaker,
     retries: Counter,
     config: Config,
@@ -160,10 +133,16 @@ impl Subgraph {
         let (name, url) = (name.into(), url.into());
         let uri =
             uri(&url, &transport).map_err(|why| crate::Error::Config(format!("URL of subgraph {name}: {why}")))?;
+        let transport = match transport {
+            Transport::Http(client) => Transport::Http(config.client(&name)?.unwrap_or(client)),
+            local => local,
+        };
+        let headers = config.headers_of(&name)?;
+        let config = config.of(&name);
         let state = gauge!(metrics::BREAKER, "subgraph" => name.clone());
         let breaker = Breaker::new(config.breaker_failures, Duration::from_millis(config.breaker_open_ms), state);
         let retries = counter!(metrics::FETCH_RETRIES, "subgraph" => name.clone());
-        let way = Arc::new(Way { transport, uri, breaker, retries, config: config.clone() });
+        let way = Arc::new(Way { transport, uri, headers, breaker, retries, config });
         let duration = histogram!(metrics::FETCH_DURATION, "subgraph" => name.clone(), "outcome" => "ok");
         Ok(Self { name, url, sdl: None, way, in_flight: InFlight::default(), duration })
     }
@@ -277,12 +256,16 @@ impl Way {
     async fn attempt(&self, body: Bytes, headers: &HeaderMap, deadline: Instant) -> Result<Bytes, FetchError> {
         let permit = self.breaker.admit().ok_or(FetchError::LeftAlone)?;
         let answer = async {
-            let response = wire::send(&self.transport, &self.uri, headers, body, Wants::Json).await?;
+            let response = self.send(headers, body, Wants::Json).await?;
             wire::read(response, self.config.max_response_bytes).await
         };
         let outcome = tokio::time::timeout_at(deadline, answer).await.unwrap_or(Err(FetchError::Timeout));
         permit.settle(!outcome.as_ref().is_err_and(FetchError::is_ill));
         outcome
+    }
+
+    async fn send(&self, headers: &HeaderMap, body: Bytes, wants: Wants) -> Result<Response<Body>, FetchError> {
+        wire::send(&self.transport, &self.uri, [headers, &self.headers], body, wants).await
     }
 
     async fn stream(
@@ -292,7 +275,7 @@ impl Way {
         deadline: Instant,
     ) -> Result<BoxStream<'static, Result<Bytes, FetchError>>, FetchError> {
         let permit = self.breaker.admit().ok_or(FetchError::LeftAlone)?;
-        let opening = wire::send(&self.transport, &self.uri, headers, body, Wants::Events);
+        let opening = self.send(headers, body, Wants::Events);
         let outcome = tokio::time::timeout_at(deadline, opening).await.unwrap_or(Err(FetchError::Timeout));
         permit.settle(!outcome.as_ref().is_err_and(FetchError::is_ill));
         let response = outcome?;

@@ -1,6 +1,7 @@
 //! One attempt to send a request, in the process or over HTTP.
 
-use super::{FetchError, Transport};
+use super::tls::Connector;
+use super::{Config, FetchError, HttpVersion, Transport};
 use crate::telemetry::trace;
 use axum::body::Body;
 use bytes::Bytes;
@@ -8,7 +9,6 @@ use futures::FutureExt;
 use http::header::{ACCEPT, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::{self, connect::HttpConnector};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use std::panic::AssertUnwindSafe;
@@ -23,34 +23,43 @@ const ACCEPT_JSON: HeaderValue = HeaderValue::from_static("application/graphql-r
 const ACCEPT_EVENTS: HeaderValue = HeaderValue::from_static("text/event-stream");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
-type Pool = legacy::Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
+type Pool = legacy::Client<Connector, Full<Bytes>>;
 
-/// A pooled HTTP client (HTTP/1.1, HTTP/2 where TLS negotiates it), for all subgraphs. Cheap to clone. Each thread has
-/// connections of its own: what belongs to one request is then awaited in one place.
+/// How often the other side of an HTTP/2 connection is asked whether it is still there while fetches wait for it, and how
+/// long it may take to say so: a connection that has died must not take them all with it until they run out of time.
+const PING_INTERVAL: Duration = Duration::from_secs(10);
+const PING_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A pooled HTTP client, for all subgraphs that have nothing of their own. Cheap to clone. Each thread has connections of
+/// its own: what belongs to one request is then awaited in one place.
 #[derive(Clone, Debug)]
 pub struct Client(Arc<Pools>);
 
 #[derive(Debug)]
 struct Pools {
-    connector: HttpsConnector<HttpConnector>,
+    connector: Connector,
+    http: HttpVersion,
     by_thread: ThreadLocal<Pool>,
 }
 
 impl Client {
-    /// A client with no connections. Certificates are checked against the roots of Mozilla's programme.
+    /// A client with no connections, and the settings that are the default.
+    ///
+    /// # Errors
+    /// When there is no TLS to be had.
     pub fn new() -> Result<Self, crate::Error> {
+        Self::with(&Config::default()).map_err(|why| crate::Error::Config(format!("TLS: {why}")))
+    }
+
+    /// A client with these settings; the text says which field of [`tls::Config`](super::tls::Config) cannot be used.
+    pub(super) fn with(config: &Config) -> Result<Self, String> {
         let mut tcp = HttpConnector::new();
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
-        tcp.set_connect_timeout(Some(Duration::from_secs(5)));
+        tcp.set_connect_timeout(Some(Duration::from_millis(config.connect_timeout_ms)));
         tcp.set_keepalive(Some(Duration::from_secs(30)));
-        let connector = HttpsConnectorBuilder::new()
-            .with_provider_and_webpki_roots(rustls::crypto::ring::default_provider())
-            .map_err(|error| crate::Error::Config(format!("TLS: {error}")))?
-            .https_or_http()
-            .enable_all_versions()
-            .wrap_connector(tcp);
-        Ok(Self(Arc::new(Pools { connector, by_thread: ThreadLocal::new() })))
+        let connector = Connector::new(tcp, config.http, &config.tls)?;
+        Ok(Self(Arc::new(Pools { connector, http: config.http, by_thread: ThreadLocal::new() })))
     }
 
     fn pool(&self) -> &Pool {
@@ -58,6 +67,10 @@ impl Client {
             legacy::Client::builder(TokioExecutor::new())
                 .pool_idle_timeout(Duration::from_secs(60))
                 .pool_timer(TokioTimer::new())
+                .timer(TokioTimer::new())
+                .http2_only(self.0.http == HttpVersion::Http2)
+                .http2_keep_alive_interval(PING_INTERVAL)
+                .http2_keep_alive_timeout(PING_TIMEOUT)
                 .build(self.0.connector.clone())
         })
     }
@@ -70,11 +83,11 @@ pub(super) enum Wants {
     Events,
 }
 
-/// Sends the request and gives the head of its answer.
+/// Sends the request and gives the head of its answer. Of its headers, the second take the place of the first.
 pub(super) async fn send(
     transport: &Transport,
     uri: &Uri,
-    headers: &HeaderMap,
+    headers: [&HeaderMap; 2],
     body: Bytes,
     wants: Wants,
 ) -> Result<Response<Body>, FetchError> {
@@ -99,7 +112,7 @@ pub(super) async fn send(
     }
 }
 
-fn request<B>(uri: &Uri, headers: &HeaderMap, body: B, wants: Wants) -> Request<B> {
+fn request<B>(uri: &Uri, [headers, own]: [&HeaderMap; 2], body: B, wants: Wants) -> Request<B> {
     let mut request = Request::new(body);
     *request.method_mut() = Method::POST;
     *request.uri_mut() = uri.clone();
@@ -107,6 +120,9 @@ fn request<B>(uri: &Uri, headers: &HeaderMap, body: B, wants: Wants) -> Request<
     let accept = if wants == Wants::Json { ACCEPT_JSON } else { ACCEPT_EVENTS };
     request.headers_mut().insert(ACCEPT, accept);
     request.headers_mut().insert(CONTENT_TYPE, JSON);
+    for (name, value) in own {
+        request.headers_mut().insert(name.clone(), value.clone());
+    }
     trace::inject(request.headers_mut());
     request
 }

@@ -22,4 +22,5 @@ mod sse;
 mod streams;
 mod supergraph;
 mod transport;
+mod wire;
 mod ws;
