@@ -1,13 +1,20 @@
 //! Which entities a fetch asks for, and where they belong.
 
 use super::data::{Data, Moment, ObjectId, Value};
-use super::path::Path;
+use super::path::Paths;
 use super::plan::Entities;
 
 use hashbrown::{DefaultHashBuilder, HashTable};
+use smallvec::{SmallVec, smallvec};
 use std::collections::HashSet;
 use std::hash::BuildHasher;
 use std::ops::Range;
+
+/// There is room for the first representation, if it is no longer, in bytes.
+const REPRESENTATION: usize = 128;
+
+/// So many entities are given away without room being asked for.
+const AT_ONCE: usize = 32;
 
 /// There is room for at most so many representations before they are written.
 const MAX_GUESS: usize = 256;
@@ -32,12 +39,10 @@ impl Asked {
     pub(super) fn for_entities(entities: &Entities, data: &Data<'_>) -> Self {
         let mut asked = Self { moment: data.moment(), ..Self::default() };
         let hashes = DefaultHashBuilder::default();
-        let objects = match entities.at.as_slice() {
-            [path] => path.objects(data),
-            paths => paths.iter().flat_map(|path| path.objects(data)).collect(),
-        };
+        let objects = entities.at.objects(data);
         let mut known: HashTable<(Range<usize>, usize)> = HashTable::with_capacity(objects.len().min(MAX_GUESS));
         let text = &mut asked.representations;
+        text.reserve(REPRESENTATION);
         asked.objects.reserve(objects.len());
         for object in objects {
             let end = text.len();
@@ -72,8 +77,8 @@ impl Asked {
         asked
     }
 
-    /// Every object that the path leads to.
-    pub(super) fn for_objects(at: &Path, data: &Data<'_>) -> Self {
+    /// Every object that the paths lead to.
+    pub(super) fn for_objects(at: &Paths, data: &Data<'_>) -> Self {
         let objects = at.objects(data).into_iter().map(|object| (object, 0)).collect();
         Self { entities: 1, objects, moment: data.moment(), ..Self::default() }
     }
@@ -96,7 +101,7 @@ impl Asked {
     /// Gives each object its entity; those that are no objects are passed over. `shares` says whether several objects may
     /// have the same one; otherwise they get copies.
     pub(super) fn distribute(&self, found: &[Value], data: &mut Data<'_>, interfaces: &HashSet<String>, shares: bool) {
-        let mut uses = vec![0_usize; found.len()];
+        let mut uses: SmallVec<[usize; AT_ONCE]> = smallvec![0; found.len()];
         for (_, entity) in &self.objects {
             if let Some(uses) = uses.get_mut(*entity) {
                 *uses += 1;
@@ -110,6 +115,7 @@ impl Asked {
                 data.share(*entity);
             }
         }
+        data.expect_parts(self.objects.len());
         for (object, number) in &self.objects {
             if let Some(Value::Object(entity)) = found.get(*number) {
                 uses[*number] -= 1;

@@ -72,6 +72,18 @@ struct Part {
     older: Option<PartId>,
 }
 
+impl Value {
+    /// A number that few values of a request have in common.
+    pub(super) fn number(self) -> usize {
+        match self {
+            Self::Null => 0,
+            Self::Scalar { start, .. } => start as usize,
+            Self::List(list) => list.start as usize,
+            Self::Object(object) => object.index(),
+        }
+    }
+}
+
 /// The number of a part, from 1 on.
 #[derive(Clone, Copy, Debug)]
 struct PartId(NonZero<u32>);
@@ -256,6 +268,11 @@ impl<'a> Data<'a> {
     pub(super) fn share(&mut self, object: ObjectId) {
         self.objects[object.index()].shared = true;
         self.shares = true;
+    }
+
+    /// Makes room for so many objects to get parts.
+    pub(super) fn expect_parts(&mut self, parts: usize) {
+        self.parts.reserve(parts);
     }
 
     /// Another object with the same values, and so on below. It has no parts yet.

@@ -15,6 +15,7 @@ use crate::telemetry::trace;
 use crate::transport::FetchError;
 use bytes::Bytes;
 use futures::future::{BoxFuture, FutureExt, join_all};
+use smallvec::SmallVec;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -203,7 +204,7 @@ impl<'a> Execution<'a> {
                         Some(_) => return Err("not as many entities as asked for".into()),
                     };
                     rename(data, Value::List(found), &entities.renames);
-                    let found = data.items(found).to_vec();
+                    let found: SmallVec<[Value; AT_ONCE]> = data.items(found).into();
                     if found.iter().any(|entity| !matches!(entity, Value::Object(_) | Value::Null)) {
                         let names = &self.plan.names;
                         let report = Report { fetch, asked, data, names, projection: self.projection, failures };
@@ -229,6 +230,9 @@ impl<'a> Execution<'a> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+/// So many entities are read without room being asked for.
+const AT_ONCE: usize = 32;
 
 /// About how long a variable is, without representations, in bytes.
 const VARIABLE: usize = 64;

@@ -9,6 +9,7 @@ mod data;
 mod failure;
 mod fetch;
 mod fragments;
+mod likeness;
 mod names;
 mod path;
 mod plan;

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 /// A response key's number in [`Names`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Name(u32);
 
 /// The response keys of an operation. Filled while it is compiled, constant while it runs.

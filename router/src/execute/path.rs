@@ -5,18 +5,21 @@ use super::names::{Name, Names};
 use super::plan::Types;
 use hive_router_query_planner::planner::plan_nodes::{FlattenNodePath, FlattenNodePathSegment};
 use hive_router_query_planner::state::supergraph_state::SupergraphState;
-use std::ops::ControlFlow;
+use smallvec::SmallVec;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::{ControlFlow, Range};
 
 /// So many objects are found before more room is needed.
 const AT_ONCE: usize = 32;
 
 /// A path of a plan, such as `topProducts.@.reviews.@|[Review].author`. The lists on the way are not written down: a
 /// plan names one `@` for lists of any depth, so that every list is entered anyway.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Path(Vec<Segment>);
 
-#[derive(Debug)]
-enum Segment {
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Segment {
     Field(Name, String),
     Types(Types),
 }
@@ -58,6 +61,18 @@ impl Path {
         types.is_some_and(|types| self.0[types..].iter().any(|segment| matches!(segment, Segment::Field(..))))
     }
 
+    pub(super) fn segments(&self) -> &[Segment] {
+        &self.0
+    }
+
+    /// The numbers of its fields' names.
+    pub(super) fn names(&self) -> impl Iterator<Item = Name> {
+        self.0.iter().filter_map(|segment| match segment {
+            Segment::Field(name, _) => Some(*name),
+            Segment::Types(_) => None,
+        })
+    }
+
     /// Its field names alone, for an error that concerns every place the path leads to.
     pub(super) fn keys(&self) -> Vec<String> {
         let keys = self.0.iter().filter_map(|segment| match segment {
@@ -65,24 +80,6 @@ impl Path {
             Segment::Types(_) => None,
         });
         keys.collect()
-    }
-
-    /// The objects that it leads to, each once, in the order of the data.
-    pub(super) fn objects(&self, data: &Data<'_>) -> Vec<ObjectId> {
-        let mut objects = Vec::with_capacity(AT_ONCE);
-        let mut below = Below { data, objects: Vec::with_capacity(AT_ONCE), seen: Vec::new() };
-        objects.push(Data::ROOT);
-        for segment in &self.0 {
-            match segment {
-                Segment::Field(name, _) => {
-                    below.begin();
-                    objects.iter().filter_map(|object| data.get(*object, *name)).for_each(|value| below.add(value));
-                    std::mem::swap(&mut objects, &mut below.objects);
-                }
-                Segment::Types(types) => objects.retain(|object| types.allow(data, *object)),
-            }
-        }
-        objects
     }
 
     /// Calls `found` with each place that it leads to until that breaks; an object may be in many.
@@ -95,29 +92,116 @@ impl Path {
     }
 }
 
-/// The objects below some fields, each once.
-struct Below<'d, 'a> {
-    data: &'d Data<'a>,
-    objects: Vec<ObjectId>,
-    /// By [`ObjectId::index`]; empty while no object can be met twice.
-    seen: Vec<bool>,
+/// Several paths that lead to what is asked for at once. They are walked together where they are the same, at their
+/// beginning or at their end.
+#[derive(Debug)]
+pub(super) struct Paths {
+    all: Vec<Path>,
+    /// Every place on the way, behind those that it is reached from.
+    stops: Vec<Stop>,
 }
 
-impl Below<'_, '_> {
-    /// Forgets the objects.
-    fn begin(&mut self) {
-        self.objects.clear();
-        if self.data.shares() {
-            self.seen.clear();
-            self.seen.resize(self.data.len(), false);
+/// A place on the way of some paths.
+#[derive(Debug)]
+struct Stop {
+    /// From which other stops it is reached, and how. The root is reached from none.
+    from: Vec<(usize, Segment)>,
+    /// Whether one of the paths ends here.
+    ends: bool,
+}
+
+impl Paths {
+    /// The stops are the states of the smallest automaton that follows the paths.
+    pub(super) fn new(all: Vec<Path>) -> Self {
+        let mut stops: Vec<Stop> = Vec::new();
+        let mut ahead = BTreeMap::from([(rest(all.iter().map(Path::segments).collect()), Vec::new())]);
+        // What is ahead of others has more left of its longest path.
+        while let Some(((_, paths), from)) = ahead.pop_first() {
+            let mut on: BTreeMap<&Segment, BTreeSet<&[Segment]>> = BTreeMap::new();
+            for (segment, rest) in paths.iter().filter_map(|path| path.split_first()) {
+                on.entry(segment).or_default().insert(rest);
+            }
+            for (segment, paths) in on {
+                ahead.entry(rest(paths)).or_default().push((stops.len(), segment.clone()));
+            }
+            stops.push(Stop { from, ends: paths.contains(&[][..]) });
+        }
+        Self { all, stops }
+    }
+
+    pub(super) fn iter(&self) -> std::slice::Iter<'_, Path> {
+        self.all.iter()
+    }
+
+    /// The objects that they lead to, each once.
+    pub(super) fn objects(&self, data: &Data<'_>) -> Vec<ObjectId> {
+        let met = vec![0; if data.shares() { data.len() } else { 0 }];
+        let mut walk = Walk { data, objects: Vec::with_capacity(AT_ONCE), met, stop: 0 };
+        let mut reached: SmallVec<[Range<usize>; AT_ONCE]> = SmallVec::new();
+        let mut found = Vec::new();
+        for stop in &self.stops {
+            let start = walk.objects.len();
+            walk.arrive(stop, &reached);
+            reached.push(start..walk.objects.len());
+            if stop.ends {
+                found.extend_from_slice(&walk.objects[start..]);
+            }
+        }
+        if self.stops.iter().filter(|stop| stop.ends).count() > 1 {
+            let mut taken = vec![false; data.len()];
+            found.retain(|object| !std::mem::replace(&mut taken[object.index()], true));
+        }
+        found
+    }
+}
+
+/// What is left of some paths, and by its longest one in which order.
+type Rest<'p> = (Reverse<Option<usize>>, BTreeSet<&'p [Segment]>);
+
+fn rest(paths: BTreeSet<&[Segment]>) -> Rest<'_> {
+    (Reverse(paths.iter().map(|path| path.len()).max()), paths)
+}
+
+/// A walk along some paths.
+struct Walk<'d, 'a> {
+    data: &'d Data<'a>,
+    /// The objects at all stops so far.
+    objects: Vec<ObjectId>,
+    /// The number of the stop where an object was met last, by [`ObjectId::index`]; empty while none can be met twice.
+    met: Vec<u32>,
+    /// The number of the present stop, from 1 on.
+    stop: u32,
+}
+
+impl Walk<'_, '_> {
+    /// Finds the objects at the next stop.
+    fn arrive(&mut self, stop: &Stop, reached: &[Range<usize>]) {
+        self.stop += 1;
+        if stop.from.is_empty() {
+            self.objects.push(Data::ROOT);
+        }
+        for (before, segment) in &stop.from {
+            for index in reached[*before].clone() {
+                let object = self.objects[index];
+                match segment {
+                    Segment::Field(name, _) => {
+                        if let Some(value) = self.data.get(object, *name) {
+                            self.add(value);
+                        }
+                    }
+                    Segment::Types(types) if types.allow(self.data, object) => self.add(Value::Object(object)),
+                    Segment::Types(_) => {}
+                }
+            }
         }
     }
 
+    /// Adds the objects of a value, each once.
     fn add(&mut self, value: Value) {
         match value {
             Value::Object(object) => {
-                let seen = self.seen.get_mut(object.index());
-                if !seen.is_some_and(|seen| std::mem::replace(seen, true)) {
+                let met = self.met.get_mut(object.index());
+                if met.is_none_or(|met| std::mem::replace(met, self.stop) != self.stop) {
                     self.objects.push(object);
                 }
             }

@@ -2,8 +2,9 @@
 
 use super::data::{Data, ObjectId, Room, Value};
 use super::fragments;
+use super::likeness;
 use super::names::{Name, Names, TYPENAME};
-use super::path::Path;
+use super::path::{Path, Paths};
 use super::projection::Condition;
 use super::represent::Representation;
 use super::shape::Shape;
@@ -98,7 +99,7 @@ pub(super) struct Variable {
 #[derive(Debug)]
 pub(super) enum Target {
     /// Root fields, for the root of the data or for every object at the path; `shares` as in [`Entities`].
-    Fields { at: Option<Path>, keys: Vec<String>, renames: Vec<Rename>, shares: bool },
+    Fields { at: Option<Paths>, keys: Vec<String>, renames: Vec<Rename>, shares: bool },
     /// Entities, for the objects that they were asked for.
     Entities(Vec<Entities>),
 }
@@ -113,7 +114,7 @@ pub(super) struct Entities {
     /// The variable that holds the representations; fields with the same one ask for the same entities.
     pub(super) variable: Variable,
     /// Where the entities are in the data.
-    pub(super) at: Vec<Path>,
+    pub(super) at: Paths,
     /// What the subgraph needs to know of each.
     pub(super) representation: Representation,
     pub(super) renames: Vec<Rename>,
@@ -137,7 +138,7 @@ enum RenameSegment {
 }
 
 /// The names that objects of some types may have as `__typename`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Types(BTreeSet<String>);
 
 impl Types {
@@ -178,13 +179,10 @@ pub(crate) fn possible_types(name: &str, schema: &SupergraphState) -> BTreeSet<S
 impl Plan {
     /// Prepares a plan made by the planner over this schema. `names` are those of the projection.
     pub fn compile(mut source: QueryPlan, schema: &SupergraphState, names: Names) -> Plan {
-        let mut compiler = Compiler { schema, names, fetches: 0, branches: false, subscription: None };
+        let mut compiler = Compiler { schema, names, fetches: 0, subscription: None };
         let mut root = source.node.as_mut().map_or(Node::Sequence(Vec::new()), |node| compiler.node(node, None));
-        let Compiler { names, fetches, branches, mut subscription, .. } = compiler;
-        if !branches {
-            root.share();
-            subscription.iter_mut().for_each(Fetch::share);
-        }
+        let Compiler { names, fetches, mut subscription, .. } = compiler;
+        likeness::classify(&mut root, subscription.as_mut());
         let interfaces = schema.interface_object_types_in_subgraphs.keys().cloned().collect();
         Plan { source, subscription, root, fetches, interfaces, names }
     }
@@ -194,45 +192,7 @@ struct Compiler<'s> {
     schema: &'s SupergraphState,
     names: Names,
     fetches: usize,
-    /// Whether some path branches.
-    branches: bool,
     subscription: Option<Fetch>,
-}
-
-impl Node {
-    /// Lets equal things be one in the fetches of a plan without paths that branch.
-    fn share(&mut self) {
-        match self {
-            Node::Fetch(fetch) => fetch.share(),
-            Node::Sequence(nodes) | Node::Parallel(nodes) => nodes.iter_mut().for_each(Node::share),
-            Node::Condition(_, met, unmet) => met.iter_mut().chain(unmet).for_each(|node| node.share()),
-        }
-    }
-}
-
-impl Fetch {
-    /// Lets equal things be one where they are all at one path, so that whatever the plan asks for one of them below it,
-    /// it asks for all; and where no type tells apart what is to be renamed.
-    fn share(&mut self) {
-        match &mut self.target {
-            Target::Fields { renames, shares, .. } => {
-                *shares = true;
-                if renames.is_empty() {
-                    self.shape.fold();
-                }
-            }
-            Target::Entities(all) => {
-                for entities in all.iter_mut().filter(|entities| entities.at.len() == 1) {
-                    entities.shares = true;
-                    if let Some(shape) = self.shape.below(&entities.key)
-                        && entities.renames.is_empty()
-                    {
-                        shape.fold();
-                    }
-                }
-            }
-        }
-    }
 }
 
 impl Compiler<'_> {
@@ -263,16 +223,20 @@ impl Compiler<'_> {
 
     fn fetch(&mut self, fetch: &mut FetchNode, at: Option<&FlattenNodePath>) -> Fetch {
         fragments::write_out(&mut fetch.operation, self.schema);
-        let at = at.map(|path| self.path(path));
         let renames = self.renames(fetch.output_rewrites.as_deref());
         let mut shape = self.shape(&fetch.operation, fetch.custom_scalar_paths.as_ref());
         let target = match &fetch.requires {
-            None => Target::Fields { at, keys: response_keys(&fetch.operation), renames, shares: shape.is_flat() },
+            None => Target::Fields {
+                at: at.map(|path| self.paths([path])),
+                keys: response_keys(&fetch.operation),
+                renames,
+                shares: shape.is_flat(),
+            },
             Some(requires) => Target::Entities(vec![Entities {
                 key: "_entities".into(),
                 name: self.names.intern("_entities"),
                 variable: Variable::new("representations"),
-                at: at.into_iter().collect(),
+                at: self.paths(at),
                 representation: self.representation(requires, fetch.input_rewrites.as_deref()),
                 renames,
                 shares: shape.below("_entities").is_some_and(|shape| shape.is_flat()),
@@ -313,17 +277,16 @@ impl Compiler<'_> {
             key: alias.alias.clone(),
             name: self.names.intern(&alias.alias),
             variable: Variable::new(&alias.representations_variable_name),
-            at: alias.merge_paths.iter().map(|path| self.path(path)).collect(),
+            at: self.paths(&alias.merge_paths),
             representation: self.representation(&alias.requires, alias.input_rewrites.as_deref()),
             renames: self.renames(alias.output_rewrites.as_deref()),
             shares: shape.below(&alias.alias).is_some_and(|shape| shape.is_flat()),
         }
     }
 
-    fn path(&mut self, path: &FlattenNodePath) -> Path {
-        let path = Path::compile(path, self.schema, &mut self.names);
-        self.branches |= path.branches();
-        path
+    fn paths<'p>(&mut self, paths: impl IntoIterator<Item = &'p FlattenNodePath>) -> Paths {
+        let paths = paths.into_iter().map(|path| Path::compile(path, self.schema, &mut self.names));
+        Paths::new(paths.collect())
     }
 
     fn representation(&mut self, requires: &SelectionSet, rewrites: Option<&[FetchRewrite]>) -> Representation {

@@ -60,10 +60,22 @@ pub(super) struct Field {
     /// What it gives on those object types that promise more than their interface does, by type.
     narrower: BTreeMap<String, Definition>,
     pub(super) children: Selection,
+    /// Fields that write every value alike have the same number.
+    pub(super) manner: usize,
+    /// Whether it is there for every object, once, and is no list and no custom scalar: nothing of it depends on anything.
+    pub(super) is_plain: bool,
+}
+
+/// How a field writes its value: two that do it alike give the same text for the same value.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Manner {
+    definition: Definition,
+    narrower: BTreeMap<String, Definition>,
+    children: Vec<(Name, Scope, usize)>,
 }
 
 /// The type of a field.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Definition {
     /// Without its innermost name.
     pub(super) wrapping: Wrapping,
@@ -84,14 +96,14 @@ impl Condition {
 }
 
 /// Lists and non-nulls around a named type.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Wrapping {
     Named { nullable: bool },
     List { nullable: bool, of: Box<Wrapping> },
 }
 
 /// What is inside the lists and non-nulls.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Kind {
     /// `__typename`.
     Typename,
@@ -102,7 +114,7 @@ pub(super) enum Kind {
     /// A scalar that every schema has: never a list or an object.
     BuiltIn,
     /// The values that clients may see.
-    Enum(Arc<HashSet<String>>),
+    Enum(Arc<BTreeSet<String>>),
     Object(String),
     /// An interface or a union, and the object types that clients may see of it.
     Abstract(Arc<BTreeSet<String>>),
@@ -130,6 +142,7 @@ impl Projection {
         let mut compiler = Compiler::new(names, planner, document);
         let mut root = Selection::default();
         compiler.collect(selections, &root_type, &Scope::default(), &mut root);
+        root.finish(&mut BTreeMap::new());
         let interfaces = planner.supergraph.interface_object_types_in_subgraphs.keys().cloned().collect();
         let last_size = AtomicUsize::new(0);
         Projection { root, root_type, interfaces, conditions: compiler.conditions, last_size, max_size }
@@ -137,7 +150,7 @@ impl Projection {
 }
 
 /// The conditions of the fragments around a field.
-#[derive(Clone, Default)]
+#[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
 struct Scope {
     types: Option<Arc<BTreeSet<String>>>,
     conditions: Vec<usize>,
@@ -150,7 +163,7 @@ struct Compiler<'c> {
     consumer: &'c schema::Document<'static, String>,
     fragments: HashMap<&'c str, &'c query::FragmentDefinition<'static, String>>,
     possible: HashMap<String, Arc<BTreeSet<String>>>,
-    enums: HashMap<String, Arc<HashSet<String>>>,
+    enums: HashMap<String, Arc<BTreeSet<String>>>,
     /// The object types that clients may see.
     visible: Option<HashSet<&'c str>>,
 }
@@ -257,6 +270,8 @@ impl<'c> Compiler<'c> {
                 definition,
                 narrower,
                 children: Selection::default(),
+                manner: 0,
+                is_plain: false,
             })
         });
         if !leaf {
@@ -340,7 +355,7 @@ impl<'c> Compiler<'c> {
         types
     }
 
-    fn enum_values(&mut self, name: &str) -> Arc<HashSet<String>> {
+    fn enum_values(&mut self, name: &str) -> Arc<BTreeSet<String>> {
         let consumer = self.consumer;
         let values = || {
             let definition = consumer.definitions.iter().find_map(|definition| match definition {
@@ -387,7 +402,8 @@ impl Wrapping {
     }
 }
 
-fn prefix(key: &str) -> Vec<u8> {
+/// What stands before the value of a field: a comma, the key as JSON, a colon.
+pub(super) fn prefix(key: &str) -> Vec<u8> {
     let mut prefix = Vec::with_capacity(key.len() + 4);
     prefix.push(b',');
     write_plain(key, &mut prefix);
@@ -399,6 +415,23 @@ impl Selection {
     /// The fields with this key.
     pub(super) fn with_key(&self, key: &str) -> impl Iterator<Item = &Field> {
         self.fields.iter().filter(move |field| field.key == key)
+    }
+
+    /// Gives fields that write alike the same number, and finds those that are plain.
+    fn finish(&mut self, known: &mut BTreeMap<Manner, usize>) {
+        for field in &mut self.fields {
+            field.children.finish(known);
+            field.is_plain = field.is_built_in() && field.is_alone();
+            let children = field.children.fields.iter();
+            let children = children.map(|child| {
+                let Field { name, types, conditions, manner, .. } = child;
+                (*name, Scope { types: types.clone(), conditions: conditions.clone() }, *manner)
+            });
+            let (definition, narrower) = (field.definition.clone(), field.narrower.clone());
+            let next = known.len();
+            let manner = Manner { definition, narrower, children: children.collect() };
+            field.manner = *known.entry(manner).or_insert(next);
+        }
     }
 
     /// Adds a field; gives its index.
@@ -425,6 +458,22 @@ impl Field {
             (Some(_), None) => false,
         };
         fits && self.conditions.iter().all(|condition| holds[*condition])
+    }
+
+    /// Whether its value is one scalar of those that every schema has.
+    fn is_built_in(&self) -> bool {
+        let Definition { wrapping, kind } = &self.definition;
+        matches!((wrapping, kind), (Wrapping::Named { .. }, Kind::BuiltIn)) && !self.narrows()
+    }
+
+    /// Whether it applies to every object, and no other has its key.
+    fn is_alone(&self) -> bool {
+        self.types.is_none() && self.conditions.is_empty() && !self.repeated
+    }
+
+    /// Whether it gives something else on some types.
+    pub(super) fn narrows(&self) -> bool {
+        !self.narrower.is_empty()
     }
 
     /// What it gives on an object of this type (GraphQL spec, "ExecuteField").

@@ -4,7 +4,7 @@ use super::asked::Asked;
 use super::data::{Data, ObjectId, Value};
 use super::failure::{Failure, Failures, MOST, Place, Reported, misfit};
 use super::names::Names;
-use super::path::{Element, Path, to_json};
+use super::path::{Element, Paths, to_json};
 use super::plan::{Entities, Fetch, Rename, Target};
 use super::projection::{Projection, Selection};
 use crate::error::{Code, GraphQLError};
@@ -186,12 +186,12 @@ impl<'a> Report<'_, 'a> {
 
     /// The places of these objects, at most so many.
     fn places(&self, of: usize, objects: &HashSet<ObjectId>, most: usize) -> Vec<(ObjectId, Vec<Json>)> {
-        let paths: &[Path] = match &self.fetch.target {
-            Target::Fields { at, .. } => at.as_slice(),
-            Target::Entities(all) => all.get(of).map_or(&[], |entities| &entities.at),
+        let paths = match &self.fetch.target {
+            Target::Fields { at, .. } => at.as_ref(),
+            Target::Entities(all) => all.get(of).map(|entities| &entities.at),
         };
         let mut places = Vec::new();
-        let _ = paths.iter().try_for_each(|path| {
+        let _ = paths.into_iter().flat_map(Paths::iter).try_for_each(|path| {
             path.places(self.data, &mut |path, object| {
                 if objects.contains(&object) {
                     places.push((object, to_json(path)));
@@ -222,11 +222,13 @@ fn rename(path: &[Json], renames: &[Rename]) -> Vec<Json> {
 fn places(fetch: &Fetch) -> Vec<Place> {
     match &fetch.target {
         Target::Fields { at: None, keys, .. } => keys.iter().map(|key| Place::Everywhere(vec![key.clone()])).collect(),
-        Target::Fields { at: Some(path), .. } => vec![Place::Everywhere(path.keys())],
-        Target::Entities(all) => {
-            all.iter().flat_map(|entities| &entities.at).map(|path| Place::Everywhere(path.keys())).collect()
-        }
+        Target::Fields { at: Some(paths), .. } => everywhere(paths).collect(),
+        Target::Entities(all) => all.iter().flat_map(|entities| everywhere(&entities.at)).collect(),
     }
+}
+
+fn everywhere(paths: &Paths) -> impl Iterator<Item = Place> {
+    paths.iter().map(|path| Place::Everywhere(path.keys()))
 }
 
 /// The part of a path that the client asked for: below it are fields that only the plan needed.

@@ -3,6 +3,7 @@
 use super::data::{Data, ObjectId, Value};
 use super::names::{Name, Names, TYPENAME};
 use super::plan::Types;
+use super::projection::prefix;
 use super::write::write_plain;
 use hive_router_query_planner::ast::selection_item::SelectionItem;
 use hive_router_query_planner::ast::selection_set::SelectionSet;
@@ -14,13 +15,15 @@ use std::collections::HashSet;
 #[derive(Debug)]
 pub(super) struct Representation {
     items: Vec<Item>,
+    /// The same, if it is as simple as most are.
+    plain: Option<Plain>,
     /// Whether some name may be needed by more than one fragment.
     repeats: bool,
     /// Objects of these types are called by the interface that the subgraph takes for an object.
     called: Vec<(Types, String)>,
 }
 
-const TYPENAME_KEY: &[u8] = b"\"__typename\":";
+const TYPENAME_KEY: &[u8] = b",\"__typename\":";
 
 #[derive(Debug)]
 enum Item {
@@ -28,13 +31,28 @@ enum Item {
     Field {
         /// Its name in the data.
         name: Name,
-        /// Its key in the representation, as JSON with the colon.
+        /// A comma, its key in the representation as JSON, and a colon.
         key: Vec<u8>,
         /// Whether null is a value it may have.
         nullable: bool,
         items: Vec<Item>,
     },
     On(Types, Vec<Item>),
+}
+
+/// Scalars of objects of the same types.
+#[derive(Debug)]
+struct Plain {
+    types: Option<Types>,
+    fields: Vec<PlainField>,
+}
+
+#[derive(Debug)]
+struct PlainField {
+    name: Name,
+    /// A comma, its key in the representation as JSON, and a colon.
+    key: Vec<u8>,
+    nullable: bool,
 }
 
 /// The object cannot be resolved: something that the subgraph needs is unknown.
@@ -58,18 +76,27 @@ impl Representation {
             FetchRewrite::KeyRenamer(_) => None,
         });
         let items = items(requires, None, schema, names);
-        Self { repeats: repeats(&items, &mut HashSet::new()), items, called: called.collect() }
+        let (repeats, called) = (repeats(&items, &mut HashSet::new()), called.collect::<Vec<_>>());
+        let plain = if repeats || !called.is_empty() { None } else { Plain::of(&items) };
+        Self { items, plain, repeats, called }
     }
 
     /// Appends the representation of an object. Writes nothing and gives false if the object cannot be resolved: its
     /// type does not fit, or something needed is missing (because it could not be fetched, or is null but must not be).
     pub(super) fn write(&self, data: &Data<'_>, object: ObjectId, out: &mut Vec<u8>) -> bool {
         let start = out.len();
+        if let Some(written) = self.plain.as_ref().and_then(|plain| plain.write(data, object, out)) {
+            if !written {
+                out.truncate(start);
+            }
+            return written;
+        }
+        out.truncate(start);
         let typename = if self.called.is_empty() { None } else { data.typename(object) };
         let called = typename.and_then(|name| {
             self.called.iter().find_map(|(types, called)| types.contains(name).then_some(called.as_str()))
         });
-        let mut writer = Writer { data, out, repeats: self.repeats, fields: 0, known: 0 };
+        let mut writer = Writer { data, out, repeats: self.repeats, is_first: true, known: 0 };
         let written = writer.object(object, &self.items, called);
         let known = writer.known;
         if written.is_err() || known == 0 {
@@ -77,6 +104,49 @@ impl Representation {
             return false;
         }
         true
+    }
+}
+
+impl Plain {
+    fn of(items: &[Item]) -> Option<Self> {
+        let (types, items) = match items {
+            [Item::On(types, items)] => (Some(types.clone()), items.as_slice()),
+            items => (None, items),
+        };
+        let fields = items.iter().map(|item| match item {
+            Item::Typename => Some(PlainField { name: Name::TYPENAME, key: TYPENAME_KEY.into(), nullable: false }),
+            Item::Field { name, key, nullable, items } if items.is_empty() => {
+                Some(PlainField { name: *name, key: key.clone(), nullable: *nullable })
+            }
+            Item::Field { .. } | Item::On(..) => None,
+        });
+        Some(Self { types, fields: fields.collect::<Option<_>>()? })
+    }
+
+    /// As [`Representation::write`]; nothing if some field is no scalar. What was written before that stays.
+    fn write(&self, data: &Data<'_>, object: ObjectId, out: &mut Vec<u8>) -> Option<bool> {
+        if self.types.as_ref().is_some_and(|types| !types.allow(data, object)) {
+            return Some(false);
+        }
+        let (start, mut known) = (out.len(), false);
+        for field in &self.fields {
+            let json: &[u8] = match data.get(object, field.name) {
+                Some(value @ Value::Scalar { .. }) => data.json(value)?,
+                Some(Value::Null) if field.nullable => b"null",
+                Some(Value::Null) | None => return Some(false),
+                Some(Value::List(_) | Value::Object(_)) => return None,
+            };
+            if field.name == Name::TYPENAME && !json.starts_with(b"\"") {
+                return Some(false);
+            }
+            known |= field.name != Name::TYPENAME && json != b"null";
+            out.extend_from_slice(&field.key);
+            out.extend_from_slice(json);
+        }
+        // In place of the comma before the first field.
+        *out.get_mut(start)? = b'{';
+        out.push(b'}');
+        Some(known)
     }
 }
 
@@ -94,9 +164,7 @@ fn items(selections: &SelectionSet, parent: Option<&str>, schema: &SupergraphSta
     let items = selections.items.iter().filter_map(|selection| match selection {
         SelectionItem::Field(field) if field.name == TYPENAME => Some(Item::Typename),
         SelectionItem::Field(field) => {
-            let mut key = Vec::new();
-            write_plain(field.selection_identifier(), &mut key);
-            key.push(b':');
+            let key = prefix(field.selection_identifier());
             // A field that two subgraphs' arguments made ambiguous is in the data by another name than its own, which
             // is then its alias.
             let definition = parent.and_then(|parent| schema.definitions.get(parent)).and_then(|parent| {
@@ -125,8 +193,8 @@ struct Writer<'o, 'a> {
     out: &'o mut Vec<u8>,
     /// As [`Representation::repeats`].
     repeats: bool,
-    /// Fields written of the object at hand.
-    fields: usize,
+    /// Whether nothing has been written of the object at hand.
+    is_first: bool,
     /// Values written that are not null, `__typename` apart.
     known: usize,
 }
@@ -134,9 +202,9 @@ struct Writer<'o, 'a> {
 impl Writer<'_, '_> {
     fn object(&mut self, object: ObjectId, items: &[Item], called: Option<&str>) -> Result<(), Unknown> {
         self.out.push(b'{');
-        let outer = std::mem::replace(&mut self.fields, 0);
+        let outer = std::mem::replace(&mut self.is_first, true);
         let written = self.items(object, items, called, &mut Vec::new());
-        self.fields = outer;
+        self.is_first = outer;
         self.out.push(b'}');
         written
     }
@@ -152,8 +220,8 @@ impl Writer<'_, '_> {
         for item in items {
             match item {
                 Item::Typename => {
-                    let name = self.data.get(object, Name::TYPENAME).filter(|name| self.data.string(*name).is_some());
-                    let json = name.and_then(|name| self.data.json(name));
+                    let json = self.data.get(object, Name::TYPENAME).and_then(|name| self.data.json(name));
+                    let json = json.filter(|json| json.starts_with(b"\""));
                     if called.is_none() && json.is_none() {
                         return Err(Unknown);
                     }
@@ -197,11 +265,9 @@ impl Writer<'_, '_> {
     }
 
     fn key(&mut self, key: &[u8]) {
-        if self.fields > 0 {
-            self.out.push(b',');
-        }
-        self.fields += 1;
-        self.out.extend_from_slice(key);
+        // The comma before the first field is left out.
+        self.out.extend_from_slice(&key[usize::from(self.is_first)..]);
+        self.is_first = false;
     }
 
     fn value(&mut self, value: Value, items: &[Item]) -> Result<(), Unknown> {

@@ -3,9 +3,11 @@
 
 use super::data::{Data, Field, ObjectId, TextId, Value};
 use super::failure::Reported;
+use super::likeness::Class;
 use super::shape::{Form, Shape};
-use hashbrown::{DefaultHashBuilder, HashTable};
-use sonic_rs::Read;
+use hashbrown::DefaultHashBuilder;
+use smallvec::SmallVec;
+use sonic_rs::Read as Json;
 use sonic_rs::parser::Parser;
 use sonic_rs::reader::Reader as _;
 use std::hash::BuildHasher;
@@ -20,12 +22,15 @@ const BEGINNING: usize = 96;
 /// After so many objects it is decided whether it is worth it to look for equal ones.
 const TRIAL: usize = 64;
 
-/// So many fields and items are read before more room is needed for them.
+/// So many fields and items are read without room being asked for.
 const AT_ONCE: usize = 32;
 
-/// About as much text as an object that is there once takes, in bytes, and for how many of them there is room at first.
-const OBJECT: usize = 256;
-const MAX_GUESS: usize = 512;
+/// Equal objects are not looked for in answers that are smaller, in bytes.
+const SMALL: usize = 1024;
+
+/// There is room for one known object in so many bytes, and for so many at most.
+const OBJECT: usize = 128;
+const MAX_KNOWN: usize = 4096;
 
 /// A GraphQL answer (GraphQL spec, "Response Format").
 #[derive(Debug)]
@@ -54,33 +59,42 @@ pub(super) enum Malformed {
     Empty,
 }
 
+/// Errors are rare, and values small enough to be handed over in registers.
+type Read<T> = Result<T, Box<Malformed>>;
+
+impl From<sonic_rs::Error> for Box<Malformed> {
+    fn from(error: sonic_rs::Error) -> Self {
+        Self::new(error.into())
+    }
+}
+
 /// An object that was read.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Known<'a> {
-    /// Of its shape and the beginning of its text.
-    hash: u64,
-    /// The address of its shape.
-    shape: usize,
+    class: Class,
     text: &'a [u8],
     object: ObjectId,
 }
 
 /// Reads an answer. Anything but an object with `data` or `errors` is refused; what was added of it to `data` is then
 /// not to be reached from anywhere.
-pub(super) fn parse<'a>(bytes: &'a [u8], shape: &Shape, data: &mut Data<'a>) -> Result<Response, Malformed> {
-    let text = simdutf8::basic::from_utf8(bytes)?;
+pub(super) fn parse<'a>(bytes: &'a [u8], shape: &Shape, data: &mut Data<'a>) -> Read<Response> {
+    let text = simdutf8::basic::from_utf8(bytes).map_err(Malformed::from)?;
     // Half a surrogate pair is JSON, too, and passes as it came.
-    let parser = Parser::new(Read::from(text)).utf8_lossy();
+    let parser = Parser::new(Json::from(text)).utf8_lossy();
     let id = data.add_text(text).ok_or(Malformed::TooLong)?;
     let mut reader = Reader {
         text,
         id,
         parser,
         data,
-        fields: Vec::with_capacity(AT_ONCE),
-        items: Vec::with_capacity(AT_ONCE),
+        fields: SmallVec::new(),
+        items: SmallVec::new(),
         unescaped: Vec::new(),
-        known: HashTable::with_capacity((bytes.len() / OBJECT).min(MAX_GUESS)),
+        known: vec![
+            None;
+            if bytes.len() < SMALL { 0 } else { (bytes.len() / OBJECT).min(MAX_KNOWN).next_power_of_two() }
+        ],
         hashes: DefaultHashBuilder::default(),
         looked: 0,
         found: 0,
@@ -94,16 +108,17 @@ struct Reader<'a, 'd> {
     /// Its number in the data.
     id: TextId,
     /// Finds the tokens.
-    parser: Parser<Read<'a>>,
+    parser: Parser<Json<'a>>,
     data: &'d mut Data<'a>,
     /// The fields of the objects that are not complete yet.
-    fields: Vec<Field>,
+    fields: SmallVec<[Field; AT_ONCE]>,
     /// The items of the lists that are not complete yet.
-    items: Vec<Value>,
+    items: SmallVec<[Value; AT_ONCE]>,
     /// The last string that held escapes, without them.
     unescaped: Vec<u8>,
-    /// The last object of each shape and beginning.
-    known: HashTable<Known<'a>>,
+    /// The last object whose class and beginning have a hash that ends like this. Where two get in each other's way, one is
+    /// read again.
+    known: Vec<Option<Known<'a>>>,
     hashes: DefaultHashBuilder,
     /// How often a known object was looked for, and found.
     looked: usize,
@@ -112,7 +127,7 @@ struct Reader<'a, 'd> {
 }
 
 impl<'a> Reader<'a, '_> {
-    fn response(&mut self, shape: &Shape) -> Result<Response, Malformed> {
+    fn response(&mut self, shape: &Shape) -> Read<Response> {
         let (mut data, mut errors) = (None, None);
         let first = self.token()?;
         self.expect(first, b'{')?;
@@ -137,13 +152,13 @@ impl<'a> Reader<'a, '_> {
             return Err(self.unexpected());
         }
         if data.is_none() && errors.is_none() {
-            return Err(Malformed::Empty);
+            return Err(Malformed::Empty.into());
         }
         Ok(Response { data: data.unwrap_or(Value::Null), errors: errors.unwrap_or_default() })
     }
 
     /// A value whose objects have this shape.
-    fn composite(&mut self, first: u8, shape: &Shape) -> Result<Value, Malformed> {
+    fn composite(&mut self, first: u8, shape: &Shape) -> Read<Value> {
         match first {
             b'{' => self.object(shape),
             b'[' => self.list(|reader, first| reader.composite(first, shape)),
@@ -152,7 +167,7 @@ impl<'a> Reader<'a, '_> {
     }
 
     /// A value that should hold no objects.
-    fn leaf(&mut self, first: u8) -> Result<Value, Malformed> {
+    fn leaf(&mut self, first: u8) -> Read<Value> {
         match first {
             b'{' => self.any(first),
             b'[' => self.list(Self::leaf),
@@ -161,19 +176,20 @@ impl<'a> Reader<'a, '_> {
     }
 
     /// An object: one that is known already, if it has the same text.
-    fn object(&mut self, shape: &Shape) -> Result<Value, Malformed> {
-        if !shape.folds() || (self.looked > TRIAL && self.found < self.looked / 8) {
-            return self.new_object(shape).map(Value::Object);
-        }
+    fn object(&mut self, shape: &Shape) -> Read<Value> {
+        let is_worth_it = !self.known.is_empty() && (self.looked <= TRIAL || self.found >= self.looked / 8);
+        let class = shape.class.filter(|_| is_worth_it);
+        let Some(class) = class else { return self.new_object(shape).map(Value::Object) };
         let start = self.parser.offset() - 1;
         let rest = &self.text.as_bytes()[start..];
         let beginning = &rest[..rest.len().min(BEGINNING)];
         let beginning = memchr::memchr(b'}', beginning).map_or(beginning, |end| &beginning[..=end]);
-        let shape_id = std::ptr::from_ref(shape).addr();
-        let hash = self.hashes.hash_one((shape_id, beginning));
-        let begins = |known: &Known<'a>| known.shape == shape_id && known.text.starts_with(beginning);
+        let hash = self.hashes.hash_one((class, beginning));
+        // There are as many places as a power of two.
+        let place = usize::try_from(hash).unwrap_or_default() & (self.known.len() - 1);
         self.looked += 1;
-        if let Some(known) = self.known.find(hash, begins)
+        if let Some(known) = &self.known[place]
+            && known.class == class
             && rest.starts_with(known.text)
         {
             self.found += 1;
@@ -182,53 +198,49 @@ impl<'a> Reader<'a, '_> {
             return Ok(Value::Object(known.object));
         }
         let object = self.new_object(shape)?;
-        let known = Known { hash, shape: shape_id, text: &rest[..self.parser.offset() - start], object };
-        match self.known.find_mut(hash, begins) {
-            Some(last) => *last = known,
-            None => {
-                self.known.insert_unique(hash, known, |known| known.hash);
-            }
-        }
+        self.known[place] = Some(Known { class, text: &rest[..self.parser.offset() - start], object });
         Ok(Value::Object(object))
     }
 
-    fn new_object(&mut self, shape: &Shape) -> Result<ObjectId, Malformed> {
+    fn new_object(&mut self, shape: &Shape) -> Read<ObjectId> {
         self.enter()?;
         let (start, mut next, mut is_first) = (self.fields.len(), 0, true);
         loop {
-            // Most servers write the fields as they were asked for.
-            let expected = shape.at(next).filter(|field| self.rest().starts_with(&field.text));
-            let (field, first) = if let Some(field) = expected {
+            // Most servers write the fields as they were asked for. What stands before the first is a brace, no comma.
+            let here = self.parser.offset();
+            let from = self.text.as_bytes().get(here - usize::from(is_first)..).unwrap_or_default();
+            let goes_on = is_first || from.first() == Some(&b',');
+            let expected = shape.at(next).filter(|field| goes_on && field.begins(from));
+            let field = if let Some(field) = expected {
                 next += 1;
-                self.parser.read.eat(field.text.len());
-                (expected, self.token()?)
+                self.parser.read.eat(field.prefix.len() - usize::from(is_first));
+                expected
             } else {
-                let first = self.token()?;
-                if first == b'}' && is_first {
+                let mut first = self.token()?;
+                if first == b'}' {
                     break;
+                }
+                if !is_first {
+                    self.expect(first, b',')?;
+                    first = self.token()?;
                 }
                 self.expect(first, b'"')?;
                 let key = self.parser.parse_str(&mut self.unescaped)?;
-                (shape.find(&key, &mut next), self.after_colon()?)
+                let field = shape.find(&key, &mut next);
+                let colon = self.token()?;
+                self.expect(colon, b':')?;
+                field
             };
-            match field {
-                Some(field) => {
-                    let value = match &field.form {
-                        Form::Leaf => self.leaf(first)?,
-                        Form::Object(shape) => self.composite(first, shape)?,
-                        Form::Any if first == b'n' => self.scalar(first)?,
-                        Form::Any => self.any(first)?,
-                    };
-                    self.fields.push(Field { name: field.name, value });
-                }
-                None => {
-                    self.any(first)?;
-                }
-            }
-            match self.token()? {
-                b',' => is_first = false,
-                b'}' => break,
-                _ => return Err(self.unexpected()),
+            is_first = false;
+            let first = self.token()?;
+            let value = match field.map(|field| &field.form) {
+                Some(Form::Leaf) => self.leaf(first)?,
+                Some(Form::Object(shape)) => self.composite(first, shape)?,
+                Some(Form::Any) if first == b'n' => self.scalar(first)?,
+                Some(Form::Any) | None => self.any(first)?,
+            };
+            if let Some(field) = field {
+                self.fields.push(Field { name: field.name, value });
             }
         }
         self.depth -= 1;
@@ -237,7 +249,7 @@ impl<'a> Reader<'a, '_> {
         Ok(object)
     }
 
-    fn list(&mut self, item: impl Fn(&mut Self, u8) -> Result<Value, Malformed>) -> Result<Value, Malformed> {
+    fn list(&mut self, item: impl Fn(&mut Self, u8) -> Read<Value>) -> Read<Value> {
         self.enter()?;
         let start = self.items.len();
         let mut next = self.token()?;
@@ -252,7 +264,7 @@ impl<'a> Reader<'a, '_> {
         Ok(Value::List(list))
     }
 
-    fn scalar(&mut self, first: u8) -> Result<Value, Malformed> {
+    fn scalar(&mut self, first: u8) -> Read<Value> {
         let start = self.parser.offset() - 1;
         match first {
             b'"' => {
@@ -273,7 +285,7 @@ impl<'a> Reader<'a, '_> {
     }
 
     /// Any value as a scalar.
-    fn any(&mut self, first: u8) -> Result<Value, Malformed> {
+    fn any(&mut self, first: u8) -> Read<Value> {
         let start = self.parser.offset() - 1;
         match first {
             b'{' => {
@@ -304,14 +316,14 @@ impl<'a> Reader<'a, '_> {
         Ok(self.id.piece(start, self.parser.offset()))
     }
 
-    fn enter(&mut self) -> Result<(), Malformed> {
+    fn enter(&mut self) -> Read<()> {
         self.depth += 1;
-        if self.depth > MAX_DEPTH { Err(Malformed::TooDeep) } else { Ok(()) }
+        if self.depth > MAX_DEPTH { Err(Malformed::TooDeep.into()) } else { Ok(()) }
     }
 
     /// The first byte of the next token.
     #[inline]
-    fn token(&mut self) -> Result<u8, Malformed> {
+    fn token(&mut self) -> Read<u8> {
         match self.text.as_bytes().get(self.parser.offset()).copied() {
             Some(byte) if byte > b' ' => {
                 self.parser.read.eat(1);
@@ -322,24 +334,19 @@ impl<'a> Reader<'a, '_> {
     }
 
     #[inline(never)]
-    fn token_after_space(&mut self) -> Result<u8, Malformed> {
-        self.parser.skip_space().ok_or(Malformed::Cut)
-    }
-
-    /// What has not been read yet.
-    fn rest(&self) -> &'a [u8] {
-        &self.text.as_bytes()[self.parser.offset()..]
+    fn token_after_space(&mut self) -> Read<u8> {
+        Ok(self.parser.skip_space().ok_or(Malformed::Cut)?)
     }
 
     /// The first byte of the value after a colon.
-    fn after_colon(&mut self) -> Result<u8, Malformed> {
+    fn after_colon(&mut self) -> Read<u8> {
         let colon = self.token()?;
         self.expect(colon, b':')?;
         self.token()
     }
 
     /// What follows a comma; or the end, which a comma must not precede.
-    fn next_or(&mut self, end: u8) -> Result<u8, Malformed> {
+    fn next_or(&mut self, end: u8) -> Read<u8> {
         match self.token()? {
             b',' => match self.token()? {
                 next if next == end => Err(self.unexpected()),
@@ -350,15 +357,15 @@ impl<'a> Reader<'a, '_> {
         }
     }
 
-    fn expect(&self, found: u8, expected: u8) -> Result<(), Malformed> {
+    fn expect(&self, found: u8, expected: u8) -> Read<()> {
         if found == expected { Ok(()) } else { Err(self.unexpected()) }
     }
 
     #[cold]
-    fn unexpected(&self) -> Malformed {
+    fn unexpected(&self) -> Box<Malformed> {
         let at = self.parser.offset() - 1;
         let found = self.text.get(at..).and_then(|text| text.chars().next());
-        Malformed::Unexpected(found.unwrap_or(char::REPLACEMENT_CHARACTER), at)
+        Malformed::Unexpected(found.unwrap_or(char::REPLACEMENT_CHARACTER), at).into()
     }
 }
 

@@ -1,7 +1,8 @@
 //! What the answer to a fetch looks like, so that it is read with that in mind.
 
+use super::likeness::Class;
 use super::names::{Name, Names, TYPENAME};
-use super::write::write_plain;
+use super::projection::prefix;
 use hive_router_query_planner::ast::fragment::FragmentDefinition;
 use hive_router_query_planner::ast::selection_item::SelectionItem;
 use hive_router_query_planner::ast::selection_set::SelectionSet;
@@ -11,19 +12,38 @@ use hive_router_query_planner::planner::plan_nodes::CustomScalarPaths;
 #[derive(Debug, Default)]
 pub(super) struct Shape {
     fields: Vec<Expected>,
-    /// Whether objects here that have the same text may be one: whatever else the plan asks for one of them, it asks for
-    /// the other.
-    folds: bool,
+    /// Objects of one class that have the same text may be one. Without a class they may not.
+    pub(super) class: Option<Class>,
 }
 
 /// A field of a [`Shape`].
 #[derive(Debug)]
 pub(super) struct Expected {
     key: String,
-    /// The key as JSON with its colon, as most servers write it.
-    pub(super) text: Vec<u8>,
+    /// A comma, the key as JSON, and a colon, as most servers write them.
+    pub(super) prefix: Vec<u8>,
+    /// The prefix without its comma, and which bytes these are, if they are few enough to be compared at once.
+    word: Option<(u128, u128)>,
     pub(super) name: Name,
     pub(super) form: Form,
+}
+
+/// The bytes behind the first, and a mask of where they stand in the same number of bytes.
+fn word(prefix: &[u8]) -> Option<(u128, u128)> {
+    let (mut word, mut mask) = ([0; 16], [0; 16]);
+    word.get_mut(1..prefix.len())?.copy_from_slice(&prefix[1..]);
+    mask[1..prefix.len()].fill(u8::MAX);
+    Some((u128::from_ne_bytes(word), u128::from_ne_bytes(mask)))
+}
+
+impl Expected {
+    /// Whether a text begins with the field; whatever stands in the place of the comma.
+    pub(super) fn begins(&self, text: &[u8]) -> bool {
+        match (self.word, text.first_chunk()) {
+            (Some((word, mask)), Some(chunk)) => u128::from_ne_bytes(*chunk) & mask == word,
+            _ => text.len() >= self.prefix.len() && text[1..].starts_with(&self.prefix[1..]),
+        }
+    }
 }
 
 /// What the value of a field looks like, lists apart.
@@ -88,10 +108,8 @@ impl Shape {
 
     fn expect(&mut self, key: &str, form: Form, names: &mut Names) -> &mut Expected {
         let index = self.fields.iter().position(|known| known.key == key).unwrap_or_else(|| {
-            let mut text = Vec::new();
-            write_plain(key, &mut text);
-            text.push(b':');
-            self.fields.push(Expected { key: key.to_owned(), text, name: names.intern(key), form });
+            let (prefix, name) = (prefix(key), names.intern(key));
+            self.fields.push(Expected { key: key.to_owned(), word: word(&prefix), prefix, name, form });
             self.fields.len() - 1
         });
         &mut self.fields[index]
@@ -102,19 +120,9 @@ impl Shape {
         self.fields.iter().all(|field| !matches!(field.form, Form::Object(_)))
     }
 
-    /// Whether objects that have the same text may be one.
-    pub(super) fn folds(&self) -> bool {
-        self.folds
-    }
-
-    /// Lets objects be one that have the same text, here and below.
-    pub(super) fn fold(&mut self) {
-        self.folds = true;
-        for field in &mut self.fields {
-            if let Form::Object(shape) = &mut field.form {
-                shape.fold();
-            }
-        }
+    /// The fields that an object may have, by name.
+    pub(super) fn forms(&mut self) -> impl Iterator<Item = (Name, &mut Form)> {
+        self.fields.iter_mut().map(|field| (field.name, &mut field.form))
     }
 
     /// The shape of the objects of a field.

@@ -8,13 +8,12 @@ use super::path::Element;
 use super::projection::{Definition, Field, Kind, Selection, Wrapping};
 use crate::error::{Code, GraphQLError};
 use crate::operation::Denied;
-use hashbrown::HashMap;
 use serde_json::value::RawValue;
 use std::collections::HashSet;
 use std::ops::Range;
 
-/// Objects beyond so many get no room before it is needed.
-const MAX_SHARED: usize = 4096;
+/// So many written values are remembered at most.
+const MAX_COPIES: usize = 4096;
 
 pub(super) struct Writer<'w, 'a> {
     pub(super) out: Vec<u8>,
@@ -33,12 +32,39 @@ pub(super) struct Writer<'w, 'a> {
     pub(super) introspection: &'w [(String, Box<RawValue>)],
     /// Where the value at hand is.
     path: Vec<Element<'w>>,
-    /// Where shared values were written, by the definition of the field that they are the value of.
-    written: HashMap<(Value, usize), Range<usize>>,
+    /// Where shared values were written, by the end of [`Value::number`]: of two that get in each other's way, the last one.
+    written: Vec<Option<Copied>>,
     /// How many bytes were written and cut off again.
     cut: usize,
     /// How many nulls there were that needed an explanation, which depends on where they are.
     explained: usize,
+}
+
+/// How a value is written.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Manner {
+    /// As by every field of this number.
+    Alike(usize),
+    /// As by the field whose type is at this address, in its place.
+    Here(usize),
+}
+
+/// A value that was written, for others to copy.
+#[derive(Clone)]
+struct Copied {
+    value: Value,
+    manner: Manner,
+    /// What stands there of it, unless something was cut off since: how much had been by then is `cut`.
+    range: Range<usize>,
+    cut: usize,
+}
+
+/// What a field writes.
+#[derive(Clone, Copy)]
+struct Target<'s, 'w> {
+    kind: &'w Kind,
+    children: &'s [&'w Selection],
+    manner: Manner,
 }
 
 /// Why a value was not written. Nothing is left of it.
@@ -64,7 +90,7 @@ impl<'w, 'a> Writer<'w, 'a> {
             denied: Vec::new(),
             introspection: &[],
             path: Vec::with_capacity(32),
-            written: HashMap::with_capacity(if data.shares() { data.len().min(MAX_SHARED) / 4 } else { 0 }),
+            written: vec![None; if data.shares() { data.len().min(MAX_COPIES).next_power_of_two() } else { 0 }],
             cut: 0,
             explained: 0,
         }
@@ -75,8 +101,19 @@ impl<'w, 'a> Writer<'w, 'a> {
         let start = self.out.len();
         self.out.push(b'{');
         let mut is_first = true;
+        let is_simple = selections.len() == 1 && self.denied.is_empty();
         for (nth, selection) in selections.iter().enumerate() {
             for (index, field) in selection.fields.iter().enumerate() {
+                if is_simple
+                    && field.is_plain
+                    && let Some(json) = self.data.get(object, field.name).and_then(|value| self.data.json(value))
+                    && is_leaf(&Kind::BuiltIn, json)
+                {
+                    self.out.extend_from_slice(&field.prefix[usize::from(is_first)..]);
+                    self.out.extend_from_slice(json);
+                    is_first = false;
+                    continue;
+                }
                 if !field.applies(typename, &self.holds) {
                     continue;
                 }
@@ -158,12 +195,26 @@ impl<'w, 'a> Writer<'w, 'a> {
                 }
                 match (found, wrapping) {
                     (None | Some((Value::Null, _)), _) => self.at(field, |writer| writer.null(wrapping.is_nullable())),
-                    (Some((value, shared)), _) => self.at(field, |writer| {
-                        let write = |writer: &mut Self| writer.value(value, wrapping, kind, children);
-                        if shared { writer.again(value, kind, children, write) } else { write(writer) }
-                    }),
+                    (Some((value, shared)), _) => {
+                        let target = Target { kind, children, manner: self.manner(field, kind) };
+                        self.at(field, |writer| {
+                            let write = |writer: &mut Self| writer.value(value, wrapping, target);
+                            // An object that is shared itself is looked for below.
+                            let shared = shared && !matches!(value, Value::Object(of) if writer.data.is_shared(of));
+                            if shared { writer.again(value, target, write) } else { write(writer) }
+                        })
+                    }
                 }
             }
+        }
+    }
+
+    /// How a field writes a value of this type. What is denied is denied in its place.
+    fn manner(&self, field: &Field, kind: &Kind) -> Manner {
+        if self.denied.is_empty() && !field.narrows() {
+            Manner::Alike(field.manner)
+        } else {
+            Manner::Here(std::ptr::from_ref(kind).addr())
         }
     }
 
@@ -175,20 +226,17 @@ impl<'w, 'a> Writer<'w, 'a> {
         written
     }
 
-    /// Writes a value that is in more than one place; or copies what was written of it before for the same selection.
-    fn again(
-        &mut self,
-        value: Value,
-        kind: &Kind,
-        children: &[&'w Selection],
-        write: impl FnOnce(&mut Self) -> Written,
-    ) -> Written {
+    /// Writes a value that is in more than one place; or copies what was written of it before in the same manner.
+    fn again(&mut self, value: Value, target: Target<'_, 'w>, write: impl FnOnce(&mut Self) -> Written) -> Written {
         // Several selections are several fields together, which are others for another type.
-        if children.len() != 1 {
+        if target.children.len() != 1 || self.written.is_empty() {
             return write(self);
         }
-        let key = (value, std::ptr::from_ref(kind).addr());
-        if let Some(range) = self.written.get(&key) {
+        // There are as many places as a power of two.
+        let place = value.number() & (self.written.len() - 1);
+        if let Some(Copied { value: known, manner, range, cut }) = &self.written[place]
+            && (*known, *manner, *cut) == (value, target.manner, self.cut)
+        {
             let range = range.clone();
             self.fits(range.len())?;
             self.out.extend_from_within(range);
@@ -197,33 +245,34 @@ impl<'w, 'a> Writer<'w, 'a> {
         let (start, explained) = (self.out.len(), self.explained);
         write(self)?;
         if self.explained == explained {
-            self.written.insert(key, start..self.out.len());
+            let range = start..self.out.len();
+            self.written[place] = Some(Copied { value, manner: target.manner, range, cut: self.cut });
         }
         Ok(())
     }
 
-    fn value(&mut self, value: Value, wrapping: &Wrapping, kind: &Kind, children: &[&'w Selection]) -> Written {
+    fn value(&mut self, value: Value, wrapping: &Wrapping, target: Target<'_, 'w>) -> Written {
         match (wrapping, value) {
             (Wrapping::List { nullable, .. } | Wrapping::Named { nullable }, Value::Null) => self.null(*nullable),
             (Wrapping::List { nullable, of }, Value::List(list)) => {
-                match self.list(self.data.items(list), of, kind, children) {
+                match self.list(self.data.items(list), of, target) {
                     Err(Stop::Nulled) => self.nulled(*nullable),
                     written => written,
                 }
             }
             // A list of a custom scalar is the text that the subgraph sent.
             (Wrapping::List { nullable, .. }, _) => match self.data.json(value) {
-                Some(json) if matches!(kind, Kind::Scalar) => self.leaf(json),
+                Some(json) if matches!(target.kind, Kind::Scalar) => self.leaf(json),
                 _ => self.misfit("a list was expected", *nullable),
             },
             (Wrapping::Named { nullable }, Value::Object(object)) if self.data.is_shared(object) => {
-                self.again(value, kind, children, |writer| writer.named(value, *nullable, kind, children))
+                self.again(value, target, |writer| writer.named(value, *nullable, target))
             }
-            (Wrapping::Named { nullable }, _) => self.named(value, *nullable, kind, children),
+            (Wrapping::Named { nullable }, _) => self.named(value, *nullable, target),
         }
     }
 
-    fn list(&mut self, items: &[Value], wrapping: &Wrapping, kind: &Kind, children: &[&'w Selection]) -> Written {
+    fn list(&mut self, items: &[Value], wrapping: &Wrapping, target: Target<'_, 'w>) -> Written {
         let start = self.out.len();
         self.out.push(b'[');
         for (index, item) in items.iter().enumerate() {
@@ -231,7 +280,7 @@ impl<'w, 'a> Writer<'w, 'a> {
                 self.out.push(b',');
             }
             self.path.push(Element::Index(index));
-            let written = self.value(*item, wrapping, kind, children);
+            let written = self.value(*item, wrapping, target);
             self.path.pop();
             if let Err(stop) = written {
                 self.cut(start);
@@ -242,7 +291,8 @@ impl<'w, 'a> Writer<'w, 'a> {
         Ok(())
     }
 
-    fn named(&mut self, value: Value, nullable: bool, kind: &Kind, children: &[&'w Selection]) -> Written {
+    fn named(&mut self, value: Value, nullable: bool, target: Target<'_, 'w>) -> Written {
+        let Target { kind, children, .. } = target;
         let written = match (kind, value) {
             (Kind::Object(name), Value::Object(object)) => self.object(object, children, Some(name)),
             (Kind::Abstract(possible), Value::Object(object)) => match self.typename(object, children) {
@@ -299,7 +349,6 @@ impl<'w, 'a> Writer<'w, 'a> {
     fn cut(&mut self, start: usize) {
         self.cut += self.out.len() - start;
         self.out.truncate(start);
-        self.written.clear();
     }
 
     /// The type that an object says it has; perhaps only by the name that the client asked it by.
