@@ -30,6 +30,7 @@ pub fn schema(service: Service) -> Schema {
     Schema::build(Query::default(), mutation::Mutation, subscription::Subscription)
         .register_output_type::<types::Node>()
         .register_output_type::<types::StreamEvent>()
+        .override_output_type_description::<types::NotificationConnection>("A page of notifications.")
         .enable_federation()
         .enable_subscription_in_federation()
         .limit_depth(MAX_DEPTH)

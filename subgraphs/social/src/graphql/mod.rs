@@ -65,6 +65,14 @@ pub fn schema(service: Service) -> Schema {
     Schema::build(Query::default(), Mutation::default(), subscription::Subscription)
         .register_output_type::<Node>()
         .register_output_type::<subscription::StreamEvent>()
+        .override_output_type_description::<circle::FriendConnection>("A page of friends.")
+        .override_output_type_description::<circle::FollowConnection>(
+            "A page of followers, or of people who are followed.",
+        )
+        .override_output_type_description::<circle::BlockConnection>("A page of people who are blocked.")
+        .override_output_type_description::<friendship::FriendshipConnection>("A page of friendships.")
+        .override_output_type_description::<conversation::ConversationConnection>("A page of conversations.")
+        .override_output_type_description::<message::MessageConnection>("A page of messages.")
         .enable_federation()
         .enable_subscription_in_federation()
         .limit_depth(MAX_DEPTH)

@@ -20,8 +20,8 @@ use hansa_kit::{
 };
 use loaders::{AccountLoader, SessionLoader};
 use mutation::Mutation;
-use query::Users;
-use types::Node;
+use query::{UserConnection, Users};
+use types::{Node, SessionConnection};
 use uuid::Uuid;
 
 /// All that can be read.
@@ -34,6 +34,8 @@ pub type UsersSchema = Schema<Query, Mutation, EmptySubscription>;
 fn builder() -> SchemaBuilder<Query, Mutation, EmptySubscription> {
     Schema::build(Query::default(), Mutation, EmptySubscription)
         .register_output_type::<Node>()
+        .override_output_type_description::<UserConnection>("A page of users.")
+        .override_output_type_description::<SessionConnection>("A page of a user's sessions.")
         .enable_federation()
         .limit_depth(serve::MAX_DEPTH)
         .limit_complexity(serve::MAX_COMPLEXITY)

@@ -15,6 +15,9 @@ use hansa_kit::{
     paging::{self, KeysetConnection, Page, TotalCount},
 };
 
+/// A page of users.
+pub(crate) type UserConnection = KeysetConnection<Key, types::User>;
+
 #[derive(Default)]
 pub struct Users;
 
@@ -56,7 +59,7 @@ impl Users {
         #[graphql(desc = "In which order.")] sort: Option<UserSort>,
         #[graphql(desc = "How many, at most 100.", default_with = "super::default_page()")] first: Option<i32>,
         #[graphql(desc = "Only those behind this cursor.")] after: Option<String>,
-    ) -> Result<Option<KeysetConnection<Key, types::User>>> {
+    ) -> Result<Option<UserConnection>> {
         let (service, viewer) = (service(context), Viewer::in_context(context));
         let filter = Filter::try_from(filter.unwrap_or_default())?;
         let sort = Sort::from(sort.unwrap_or_default());

@@ -180,7 +180,7 @@ impl Viewer {
         context: &Context<'_>,
         #[graphql(desc = "How many, at most 100.", default_with = "super::default_page()")] first: Option<i32>,
         #[graphql(desc = "Only those behind this cursor.")] after: Option<String>,
-    ) -> Result<Option<KeysetConnection<Uuid, Session>>> {
+    ) -> Result<Option<SessionConnection>> {
         let (service, account_id) = (service(context), self.account.id);
         let page = Page::new(first, after)?;
         let slice = session::service::list(service, account_id, &page).await?;
@@ -241,6 +241,9 @@ impl Session {
         self.session.expires_at
     }
 }
+
+/// A page of a user's sessions.
+pub(crate) type SessionConnection = KeysetConnection<Uuid, Session>;
 
 /// What proves a session.
 #[derive(SimpleObject)]
