@@ -94,13 +94,15 @@ pub struct Named {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum HttpVersion {
-    /// HTTP/1.1, or HTTP/2 where the subgraph chooses that when TLS begins (ALPN, RFC 7301).
+    /// HTTP/1.1, or HTTP/2 where the subgraph chooses that when TLS begins (ALPN, RFC 7301). Event streams have a
+    /// connection each, of HTTP/1.1.
     #[default]
     Auto,
     /// HTTP/1.1.
     Http1,
     /// HTTP/2, without TLS too ("prior knowledge", RFC 9113, section 3.3; `h2c`): one connection of each thread carries
-    /// all that is under way.
+    /// all fetches that are under way, another all event streams. There may be no more of them than the subgraph allows
+    /// on a connection; further ones wait.
     Http2,
 }
 

@@ -23,23 +23,29 @@ const ACCEPT_JSON: HeaderValue = HeaderValue::from_static("application/graphql-r
 const ACCEPT_EVENTS: HeaderValue = HeaderValue::from_static("text/event-stream");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
-type Pool = legacy::Client<Connector, Full<Bytes>>;
-
 /// How often the other side of an HTTP/2 connection is asked whether it is still there while fetches wait for it, and how
 /// long it may take to say so: a connection that has died must not take them all with it until they run out of time.
 const PING_INTERVAL: Duration = Duration::from_secs(10);
 const PING_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A pooled HTTP client, for all subgraphs that have nothing of their own. Cheap to clone. Each thread has connections of
-/// its own: what belongs to one request is then awaited in one place.
+/// A pooled HTTP client, for all subgraphs that have nothing of their own. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Client(Arc<Pools>);
 
+/// Over HTTP/2 a connection carries only so many requests at once. Event streams, which stay, would take the places of
+/// fetches; so they have connections of their own, a new one each where that is possible.
 #[derive(Debug)]
 struct Pools {
+    fetches: Pool,
+    events: Pool,
+}
+
+/// Each thread has connections of its own: what belongs to one request is then awaited in one place.
+#[derive(Debug)]
+struct Pool {
     connector: Connector,
     http: HttpVersion,
-    by_thread: ThreadLocal<Pool>,
+    by_thread: ThreadLocal<legacy::Client<Connector, Full<Bytes>>>,
 }
 
 impl Client {
@@ -53,25 +59,34 @@ impl Client {
 
     /// A client with these settings; the text says which field of [`tls::Config`](super::tls::Config) cannot be used.
     pub(super) fn with(config: &Config) -> Result<Self, String> {
+        let events = match config.http {
+            HttpVersion::Auto => HttpVersion::Http1,
+            chosen => chosen,
+        };
+        Ok(Self(Arc::new(Pools { fetches: Pool::new(config.http, config)?, events: Pool::new(events, config)? })))
+    }
+}
+
+impl Pool {
+    fn new(http: HttpVersion, config: &Config) -> Result<Self, String> {
         let mut tcp = HttpConnector::new();
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
         tcp.set_connect_timeout(Some(Duration::from_millis(config.connect_timeout_ms)));
         tcp.set_keepalive(Some(Duration::from_secs(30)));
-        let connector = Connector::new(tcp, config.http, &config.tls)?;
-        Ok(Self(Arc::new(Pools { connector, http: config.http, by_thread: ThreadLocal::new() })))
+        Ok(Self { connector: Connector::new(tcp, http, &config.tls)?, http, by_thread: ThreadLocal::new() })
     }
 
-    fn pool(&self) -> &Pool {
-        self.0.by_thread.get_or(|| {
+    fn of_this_thread(&self) -> &legacy::Client<Connector, Full<Bytes>> {
+        self.by_thread.get_or(|| {
             legacy::Client::builder(TokioExecutor::new())
                 .pool_idle_timeout(Duration::from_secs(60))
                 .pool_timer(TokioTimer::new())
                 .timer(TokioTimer::new())
-                .http2_only(self.0.http == HttpVersion::Http2)
+                .http2_only(self.http == HttpVersion::Http2)
                 .http2_keep_alive_interval(PING_INTERVAL)
                 .http2_keep_alive_timeout(PING_TIMEOUT)
-                .build(self.0.connector.clone())
+                .build(self.connector.clone())
         })
     }
 }
@@ -103,7 +118,8 @@ pub(super) async fn send(
         }
         Transport::Http(client) => {
             let request = request(uri, headers, Full::new(body), wants);
-            match client.pool().request(request).await {
+            let pool = if wants == Wants::Json { &client.0.fetches } else { &client.0.events };
+            match pool.of_this_thread().request(request).await {
                 Ok(response) => Ok(response.map(Body::new)),
                 Err(error) if error.is_connect() => Err(FetchError::Connect(chain(&error))),
                 Err(error) => Err(FetchError::Broken(chain(&error))),

@@ -3,9 +3,12 @@
 use crate::federation::soon;
 use crate::server::{PATIENCE, Server, code};
 use axum::http::{HeaderMap, Version};
+use axum::response::IntoResponse;
+use axum::response::sse::{Event, Sse};
 use axum::routing::post;
 use bytes::Bytes;
 use futures::future::join_all;
+use futures::stream::pending;
 use hansa_router::Config;
 use hansa_router::supergraph::federation;
 use hansa_router::transport::{self, Client, FetchError, HttpVersion, Named, Subgraph, Transport, tls};
@@ -17,6 +20,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{ServerConfig, WebPkiClientVerifier};
 use serde_json::{Value, json};
+use std::convert::Infallible;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -66,6 +70,15 @@ impl Authority {
 
 /// Serves routes on a free port over HTTP/1.1 and HTTP/2; gives the URL and the number of connections so far.
 async fn serve(routes: axum::Router, tls: Option<Arc<ServerConfig>>) -> (String, Arc<AtomicUsize>) {
+    serve_so_many(routes, tls, 100).await
+}
+
+/// The same with so many requests on a connection of HTTP/2 at a time.
+async fn serve_so_many(
+    routes: axum::Router,
+    tls: Option<Arc<ServerConfig>>,
+    at_once: u32,
+) -> (String, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let scheme = if tls.is_some() { "https" } else { "http" };
     let url = format!("{scheme}://localhost:{}", listener.local_addr().unwrap().port());
@@ -74,14 +87,15 @@ async fn serve(routes: axum::Router, tls: Option<Arc<ServerConfig>>) -> (String,
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
             counter.fetch_add(1, Ordering::SeqCst);
-            tokio::spawn(connection(stream, tls.clone(), routes.clone()));
+            tokio::spawn(connection(stream, tls.clone(), routes.clone(), at_once));
         }
     });
     (url, connections)
 }
 
-async fn connection(stream: TcpStream, tls: Option<Arc<ServerConfig>>, routes: axum::Router) {
-    let (http, service) = (auto::Builder::new(TokioExecutor::new()), TowerToHyperService::new(routes));
+async fn connection(stream: TcpStream, tls: Option<Arc<ServerConfig>>, routes: axum::Router, at_once: u32) {
+    let (mut http, service) = (auto::Builder::new(TokioExecutor::new()), TowerToHyperService::new(routes));
+    http.http2().max_concurrent_streams(at_once);
     // What is wrong with a connection its client is told.
     match tls {
         None => drop(http.serve_connection(TokioIo::new(stream), service).await),
@@ -232,6 +246,27 @@ async fn one_connection_carries_many_fetches_at_once() {
     let answers = tokio::time::timeout(PATIENCE, answers).await.expect("they wait for each other");
     assert!(answers.iter().all(Result::is_ok), "{answers:?}");
     assert_eq!(connections.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn streams_do_not_hold_up_fetches() {
+    let (authority, folder) = (Authority::new(), TempDir::new().unwrap());
+    let answer = async |headers: HeaderMap| match headers["accept"].as_bytes() {
+        b"text/event-stream" => Sse::new(pending::<Result<Event, Infallible>>()).into_response(),
+        _ => axum::Json(json!({ "data": {} })).into_response(),
+    };
+    let routes = axum::Router::new().route("/graphql", post(answer));
+    let ca_file = file(&folder, "ca.pem", &authority.0.pem());
+    for (tls, http, streams) in [(None, HttpVersion::Http2, 1), (Some(authority.server(None)), HttpVersion::Auto, 3)] {
+        let (url, _) = serve_so_many(routes.clone(), tls, 1).await;
+        let tls = tls::Config { ca_file: ca_file.clone(), ..tls::Config::default() };
+        let subgraph = subgraph(&url, &transport::Config { http, tls, ..transport::Config::default() });
+        let mut open = Vec::new();
+        for _ in 0..streams {
+            open.push(subgraph.stream(Bytes::from_static(b"{}"), &HeaderMap::new(), soon()).await.unwrap());
+        }
+        assert!(ask(&subgraph, &HeaderMap::new()).await.is_ok(), "{http:?}");
+    }
 }
 
 #[tokio::test]
