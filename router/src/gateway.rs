@@ -17,6 +17,7 @@ use crate::supergraph::{self, Live, Source, Supergraph};
 use crate::telemetry::{Meters, metrics, slow, trace};
 use futures::stream::BoxStream;
 use hansa_token::{Claims, Verifier};
+use http::HeaderName;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,6 +30,8 @@ use tracing::{Instrument, Span};
 pub struct Gateway {
     pub(crate) config: Config,
     pub(crate) origins: Origins,
+    /// The headers of clients that travel on to subgraphs besides those that always do.
+    pub(crate) forwarded: Vec<HeaderName>,
     /// Absent when pages of other origins may not call the API.
     pub(crate) cors: Option<CorsLayer>,
     pub(crate) supergraph: Arc<Live>,
@@ -61,6 +64,7 @@ impl Gateway {
         config.subgraphs.check_sources()?;
         let origins = Origins::new(&config.cors)?;
         let cors = origins.cors(&config.cors);
+        let forwarded = config.subgraphs.forwarded();
         let documents = Documents::start(&config.documents, shutdown.clone())?;
         let rates = Rates::new(&config.limits.rate);
         let supergraph = Arc::new(Live::default());
@@ -77,6 +81,7 @@ impl Gateway {
         Ok(Arc::new(Self {
             config,
             origins,
+            forwarded,
             cors,
             supergraph,
             verifier,

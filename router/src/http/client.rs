@@ -39,6 +39,16 @@ impl Client {
         }
         Self { address, forward }
     }
+
+    /// The same with the headers of these names sent along too.
+    pub(crate) fn sending(mut self, names: &[HeaderName], headers: &HeaderMap) -> Self {
+        for name in names {
+            for value in headers.get_all(name).iter().filter(|value| value.len() <= MAX_FORWARDED) {
+                self.forward.append(name, value.clone());
+            }
+        }
+        self
+    }
 }
 
 /// The address that the outermost of the trusted proxies saw. Entries further left are the client's own words.

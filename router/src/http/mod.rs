@@ -138,7 +138,7 @@ fn is_upgrade(parts: &Parts) -> bool {
 /// Opens a socket. A token in the header is checked before it opens.
 async fn socket(gateway: Arc<Gateway>, mut parts: Parts) -> Result<Response, GraphQLError> {
     gateway.origins.check_socket(&parts.headers, &gateway.config.csrf)?;
-    let client = Client::of(&parts, &gateway.config.network);
+    let client = Client::of(&parts, &gateway.config.network).sending(&gateway.forwarded, &parts.headers);
     let authorization = auth::authorization(&parts.headers)?;
     let mut context = auth::identify(gateway.verifier.as_deref(), authorization, client.forward).await?;
     context.address = client.address;
@@ -168,7 +168,8 @@ impl Exchange {
                 return Ok(reply::method_not_allowed(self.accept.format, &[Method::GET, Method::POST], message));
             }
         }
-        let Client { address, forward } = Client::of(&parts, &config.network);
+        let Client { address, forward } =
+            Client::of(&parts, &config.network).sending(&self.gateway.forwarded, &parts.headers);
         let authorization = auth::authorization(&parts.headers)?;
         let mut context = auth::identify(self.gateway.verifier.as_deref(), authorization, forward).await?;
         context.address = address;

@@ -17,7 +17,7 @@ use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
 use futures::StreamExt;
 use futures::future::select_all;
-use http::{HeaderValue, header};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 use std::hash::{Hash, Hasher};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -40,6 +40,8 @@ struct Key {
     operation: ByAddress,
     variables: String,
     identity: Identity,
+    /// What else of the caller's request travels on to subgraphs by configuration.
+    forwarded: Vec<(HeaderName, HeaderValue)>,
 }
 
 /// A prepared operation, which is the same for the same document and rights as long as it is cached.
@@ -142,6 +144,7 @@ fn join(gateway: &Arc<Gateway>, prepared: Prepared, caller: &Caller) -> Membersh
         operation: ByAddress(prepared.operation.clone()),
         variables: serde_json::to_string(prepared.variables.as_map()).unwrap_or_default(),
         identity: Identity::of(&context),
+        forwarded: forwarded(&gateway.forwarded, &context.forward),
     };
     let (sender, queue) = mpsc::channel(gateway.config.limits.streams.max_queue);
     let is_slow = Arc::new(AtomicBool::new(false));
@@ -166,6 +169,11 @@ fn join(gateway: &Arc<Gateway>, prepared: Prepared, caller: &Caller) -> Membersh
     };
     feed.renew(context);
     Membership { feed, queue, is_slow }
+}
+
+fn forwarded(names: &[HeaderName], headers: &HeaderMap) -> Vec<(HeaderName, HeaderValue)> {
+    let of = |name: &HeaderName| headers.get_all(name).iter().map(|value| (name.clone(), value.clone())).collect();
+    names.iter().flat_map::<Vec<_>, _>(of).collect()
 }
 
 impl Feed {

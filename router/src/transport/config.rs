@@ -33,6 +33,9 @@ const OWN: [HeaderName; 18] = [
     TRACESTATE,
 ];
 
+/// What of a client's request travels on anyway.
+const ALWAYS: [HeaderName; 2] = [header::AUTHORIZATION, header::USER_AGENT];
+
 /// How subgraphs are talked to.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
@@ -60,11 +63,15 @@ pub struct Config {
     /// Headers that every request gets, in place of what else it would send by that name. Those that frame the request or
     /// belong to it alone are refused.
     pub headers: BTreeMap<String, Secret>,
+    /// Headers of a client's request, or of the one that opened its socket, that travel on besides `authorization` and
+    /// `user-agent`. They make callers different for what is shared.
+    pub forward: Vec<String>,
     /// What subgraphs have of their own, by their names.
     pub named: BTreeMap<String, Named>,
 }
 
-/// What one subgraph has of its own. It goes before what holds for all; its headers are added to theirs.
+/// What one subgraph has of its own. It goes before what holds for all; its headers, and those that travel on to it, are
+/// added to theirs.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Named {
@@ -88,6 +95,8 @@ pub struct Named {
     pub tls: Option<tls::Config>,
     /// See [`Config::headers`].
     pub headers: BTreeMap<String, Secret>,
+    /// See [`Config::forward`]. They travel on to no other subgraph.
+    pub forward: Vec<String>,
 }
 
 /// Which version of HTTP a subgraph is talked to in.
@@ -137,6 +146,7 @@ impl Default for Config {
             http: HttpVersion::default(),
             tls: tls::Config::default(),
             headers: BTreeMap::new(),
+            forward: Vec::new(),
             named: BTreeMap::new(),
         }
     }
@@ -149,12 +159,14 @@ impl Config {
     /// # Errors
     /// [`Error::Config`] names the field.
     pub fn validate(&self) -> Result<(), Error> {
-        check("subgraphs", [self.timeout_ms, self.connect_timeout_ms], self.max_response_bytes, &self.headers)?;
+        check("subgraphs", [self.timeout_ms, self.connect_timeout_ms], self.max_response_bytes)?;
+        check_headers("subgraphs", &self.headers, &self.forward)?;
         self.tls.validate("subgraphs.tls")?;
         for (name, named) in &self.named {
             let field = format!("subgraphs.named.{name}");
             let times = [named.timeout_ms.unwrap_or(1), named.connect_timeout_ms.unwrap_or(1)];
-            check(&field, times, named.max_response_bytes.unwrap_or(1), &named.headers)?;
+            check(&field, times, named.max_response_bytes.unwrap_or(1))?;
+            check_headers(&field, &named.headers, &named.forward)?;
             named.tls.as_ref().map_or(Ok(()), |tls| tls.validate(&format!("{field}.tls")))?;
         }
         Ok(())
@@ -193,8 +205,20 @@ impl Config {
             http: named.http.unwrap_or(self.http),
             tls: named.tls.clone().unwrap_or_else(|| self.tls.clone()),
             headers: BTreeMap::new(),
+            forward: Vec::new(),
             named: BTreeMap::new(),
         }
+    }
+
+    /// The headers of clients that travel on to any subgraph.
+    pub(crate) fn forwarded(&self) -> Vec<HeaderName> {
+        names(self.named.values().flat_map(|named| &named.forward).chain(&self.forward))
+    }
+
+    /// Those of them that do not travel on to this one.
+    pub(super) fn withheld_from(&self, name: &str) -> Vec<HeaderName> {
+        let given = names(self.named.get(name).into_iter().flat_map(|named| &named.forward).chain(&self.forward));
+        self.forwarded().into_iter().filter(|name| !given.contains(name)).collect()
     }
 
     /// Refuses what cannot be used of files and of variables of the environment, before a subgraph needs it.
@@ -232,21 +256,29 @@ impl Config {
     }
 }
 
-fn check(
-    field: &str,
-    [timeout_ms, connect_timeout_ms]: [u64; 2],
-    max_response_bytes: usize,
-    headers: &BTreeMap<String, Secret>,
-) -> Result<(), Error> {
+fn check(field: &str, [timeout_ms, connect_timeout_ms]: [u64; 2], max_response_bytes: usize) -> Result<(), Error> {
     let positive = [
         ("timeout_ms", timeout_ms),
         ("connect_timeout_ms", connect_timeout_ms),
         ("max_response_bytes", max_response_bytes as u64),
     ];
-    if let Some((name, _)) = positive.iter().find(|(_, value)| *value == 0) {
-        return Err(Error::Config(format!("{field}.{name} must be greater than 0")));
+    match positive.iter().find(|(_, value)| *value == 0) {
+        Some((name, _)) => Err(Error::Config(format!("{field}.{name} must be greater than 0"))),
+        None => Ok(()),
     }
-    headers.keys().try_for_each(|name| header_name(&format!("{field}.headers"), name).map(drop))
+}
+
+fn check_headers(field: &str, headers: &BTreeMap<String, Secret>, forward: &[String]) -> Result<(), Error> {
+    headers.keys().try_for_each(|name| header_name(&format!("{field}.headers"), name).map(drop))?;
+    let field = format!("{field}.forward");
+    forward.iter().try_for_each(|name| match header_name(&field, name)? {
+        known if ALWAYS.contains(&known) => Err(Error::Config(format!("{field}.{name}: it travels on anyway"))),
+        _ => Ok(()),
+    })
+}
+
+fn names<'n>(texts: impl Iterator<Item = &'n String>) -> Vec<HeaderName> {
+    texts.filter_map(|text| HeaderName::from_bytes(text.as_bytes()).ok()).collect()
 }
 
 fn header_name(field: &str, name: &str) -> Result<HeaderName, Error> {

@@ -18,7 +18,7 @@ use backon::{ExponentialBuilder, Retryable};
 use breaker::Breaker;
 use bytes::Bytes;
 use futures::stream::BoxStream;
-use http::{HeaderMap, Response, StatusCode, Uri};
+use http::{HeaderMap, HeaderName, Response, StatusCode, Uri};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -58,6 +58,8 @@ struct Way {
     uri: Uri,
     /// Of its own; see [`Config::headers`].
     headers: HeaderMap,
+    /// Headers of clients that are not for it; see [`Config::forward`].
+    withheld: Vec<HeaderName>,
     breaker: Breaker,
     retries: Counter,
     config: Config,
@@ -137,12 +139,12 @@ impl Subgraph {
             Transport::Http(client) => Transport::Http(config.client(&name)?.unwrap_or(client)),
             local => local,
         };
-        let headers = config.headers_of(&name)?;
+        let (headers, withheld) = (config.headers_of(&name)?, config.withheld_from(&name));
         let config = config.of(&name);
         let state = gauge!(metrics::BREAKER, "subgraph" => name.clone());
         let breaker = Breaker::new(config.breaker_failures, Duration::from_millis(config.breaker_open_ms), state);
         let retries = counter!(metrics::FETCH_RETRIES, "subgraph" => name.clone());
-        let way = Arc::new(Way { transport, uri, headers, breaker, retries, config });
+        let way = Arc::new(Way { transport, uri, headers, withheld, breaker, retries, config });
         let duration = histogram!(metrics::FETCH_DURATION, "subgraph" => name.clone(), "outcome" => "ok");
         Ok(Self { name, url, sdl: None, way, in_flight: InFlight::default(), duration })
     }
@@ -265,7 +267,12 @@ impl Way {
     }
 
     async fn send(&self, headers: &HeaderMap, body: Bytes, wants: Wants) -> Result<Response<Body>, FetchError> {
-        wire::send(&self.transport, &self.uri, [headers, &self.headers], body, wants).await
+        if self.withheld.is_empty() {
+            return wire::send(&self.transport, &self.uri, [headers, &self.headers], body, wants).await;
+        }
+        let mut headers = headers.clone();
+        self.withheld.iter().for_each(|name| drop(headers.remove(name)));
+        wire::send(&self.transport, &self.uri, [&headers, &self.headers], body, wants).await
     }
 
     async fn stream(

@@ -304,6 +304,40 @@ async fn a_subgraph_gets_the_headers_that_are_meant_for_it() {
     assert!(!printed.contains("eA==") && !printed.contains("secret") && printed.contains("redacted"), "{printed}");
 }
 
+#[tokio::test]
+async fn headers_of_clients_travel_on_to_who_may_know_them() {
+    let settings: transport::Config = serde_json::from_value(json!({
+        "forward": ["Accept-Language"],
+        "headers": { "x-set": "by the router" },
+        "named": { "mine": { "forward": ["x-tenant", "x-set"] } },
+    }))
+    .unwrap();
+    let folder = TempDir::new().unwrap();
+    let mut subgraphs = Vec::new();
+    for name in ["mine", "yours"] {
+        let answer = async move |headers: HeaderMap| {
+            let told = ["accept-language", "x-tenant", "x-set", "cookie"].map(|name| match headers.get(name) {
+                Some(value) => format!("{name}: {}", value.to_str().unwrap()),
+                None => String::new(),
+            });
+            axum::Json(json!({ "data": { name: told.join(" ").trim() } }))
+        };
+        let (url, _) = serve(axum::Router::new().route("/graphql", post(answer)), None).await;
+        let sdl = file(&folder, name, &format!("type Query {{ {name}: String }}")).unwrap();
+        let client = Transport::Http(Client::new().unwrap());
+        subgraphs.push(Arc::new(Subgraph::new(name, url, client, &settings).unwrap().with_sdl(sdl)));
+    }
+    let server = Server::composed(Config { subgraphs: settings, ..Config::default() }, subgraphs).await;
+    let request = server.post(&json!({ "query": "{ mine yours }" })).header("accept-language", "ru");
+    let request = request.header("x-tenant", "t1").header("x-set", "by the client").header("cookie", "a=b");
+    let answer: Value = request.send().await.unwrap().json().await.unwrap();
+    let data = json!({
+        "mine": "accept-language: ru x-tenant: t1 x-set: by the router",
+        "yours": "accept-language: ru  x-set: by the router",
+    });
+    assert_eq!(answer["data"], data, "{answer}");
+}
+
 #[test]
 fn settings_that_cannot_work_are_refused_by_name() {
     let folder = TempDir::new().unwrap();
@@ -320,6 +354,8 @@ fn settings_that_cannot_work_are_refused_by_name() {
         (json!({ "named": { "s": { "headers": { "host": "a" } } } }), "subgraphs.named.s.headers.host"),
         (json!({ "named": { "s": { "headers": { "x-a": "b\nc" } } } }), "subgraphs.named.s.headers.x-a"),
         (json!({ "headers": { "x-a": { "env": "HANSA_IS_NOT_SET" } } }), "HANSA_IS_NOT_SET"),
+        (json!({ "forward": ["connection"] }), "subgraphs.forward.connection"),
+        (json!({ "named": { "s": { "forward": ["Authorization"] } } }), "subgraphs.named.s.forward.Authorization"),
         (json!({ "tls": { "cert_file": cert } }), "subgraphs.tls.key_file"),
         (json!({ "named": { "s": { "tls": { "key_file": key } } } }), "subgraphs.named.s.tls.cert_file"),
         (json!({ "tls": { "ca_file": "/nowhere" } }), "subgraphs.tls.ca_file: /nowhere"),
