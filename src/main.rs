@@ -21,6 +21,7 @@ use std::process::ExitCode;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    leave_out_handled_panics();
     let arguments = cli::Arguments::parse();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -36,4 +37,13 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// The hook is called for handled panics too, which are told of where they are handled.
+fn leave_out_handled_panics() {
+    let tell = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| match hansa_router::panics::are_handled() {
+        true => tracing::debug!(%panic, "a panic is handled"),
+        false => tell(panic),
+    }));
 }

@@ -14,6 +14,7 @@ pub mod http;
 pub mod limits;
 pub mod nodes;
 pub mod operation;
+pub mod panics;
 mod rate;
 pub mod request;
 pub mod server;

@@ -1,38 +1,42 @@
 //! Prepared operations. Bounded; concurrent misses prepare once.
 
-use super::{Blueprint, Operation, Variant};
+use super::pace::Pace;
+use super::{Blueprint, Operation, Variant, hash};
 use crate::error::{Code, GraphQLError};
 use crate::limits;
+use crate::panics;
 use crate::supergraph::Supergraph;
 use crate::telemetry::metrics;
 use ::metrics::{Counter, counter, gauge};
 use hansa_token::Claims;
 use moka::Equivalent;
 use serde_json::{Map, Value};
-use std::collections::HashMap;
 use std::num::NonZero;
-use std::sync::{Arc, Mutex, PoisonError};
-use tokio::sync::{OnceCell, Semaphore};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+use tokio::sync::{Mutex, OnceCell, Semaphore};
 
-/// How much the texts of the cached documents may weigh together, each with all that can be made of it, in bytes
+/// How much the cached documents may weigh together, each with a plan, and their other plans as much again, in bytes
 /// (estimated).
-const CAPACITY: u64 = 128 << 20;
+const CAPACITY: u64 = 64 << 20;
 
-/// What one document weighs besides its text, in bytes (estimated).
+/// What a document, or another plan of one, weighs at least, in bytes (estimated).
 const OVERHEAD: usize = 4 << 10;
 
-/// How many times the size of its text the plans of a document have (estimated).
+/// How many times the size of its text a document weighs with a plan (estimated).
 const EXPANSION: usize = 16;
-
-/// Callers of one operation who lack different rights, draw differently, or whose conditions differ, have different
-/// plans; more than so many are not kept.
-const MAX_PLANS: usize = 64;
 
 type Errors = Arc<[GraphQLError]>;
 
 /// The operations prepared over one supergraph.
 pub struct Cache {
     entries: moka::future::Cache<Key, Arc<Entry>, ahash::RandomState>,
+    /// The plans of callers who lack different rights, draw differently, or whose conditions differ. Those that are asked
+    /// for often are kept, however many others there are.
+    variants: moka::future::Cache<VariantKey, Arc<Operation>, ahash::RandomState>,
+    /// How many documents have been entered.
+    entered: AtomicU64,
     /// The right to prepare: as many at a time as there are cores, so that floods of new documents wait for each other
     /// and what is prepared already is answered meanwhile.
     turns: Arc<Semaphore>,
@@ -60,28 +64,39 @@ impl Equivalent<Key> for Lookup<'_> {
     }
 }
 
-type Plans = HashMap<Variant, Arc<OnceCell<Arc<Operation>>>>;
+/// Whose plan it is.
+#[derive(PartialEq, Eq, Hash)]
+struct VariantKey {
+    /// The number of the document's entry.
+    entry: u64,
+    variant: Variant,
+    /// What it weighs, in bytes: the same for all variants of a document.
+    weight: u32,
+}
 
 struct Entry {
     blueprint: Blueprint,
     /// The plan of callers who lack nothing, where there is nothing to draw and there are no conditions.
     full: OnceCell<Arc<Operation>>,
-    /// The other plans.
-    partial: Mutex<Plans>,
+    /// Its number, which no other entry has.
+    number: u64,
+    /// What it weighs, in bytes.
+    weight: u32,
+    /// When it may be planned again; locked while it is planned.
+    pace: Arc<Mutex<Pace>>,
 }
 
 impl Default for Cache {
     fn default() -> Self {
-        let weight = |key: &Key, entry: &Arc<Entry>| {
-            let one = key.text.len().saturating_mul(EXPANSION).saturating_add(OVERHEAD);
-            u32::try_from(one.saturating_mul(entry.blueprint.plans(MAX_PLANS))).unwrap_or(u32::MAX)
-        };
-        let entries = moka::future::Cache::builder().max_capacity(CAPACITY).weigher(weight);
-        let entries = entries.build_with_hasher(ahash::RandomState::new());
+        let entries = moka::future::Cache::builder().weigher(|_, entry: &Arc<Entry>| entry.weight);
+        let entries = entries.max_capacity(CAPACITY).build_with_hasher(ahash::RandomState::new());
+        let variants = moka::future::Cache::builder().weigher(|key: &VariantKey, _| key.weight);
+        let variants = variants.max_capacity(CAPACITY).build_with_hasher(ahash::RandomState::new());
         let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
         let hits = counter!(metrics::PLAN_CACHE_REQUESTS, "outcome" => "hit");
         let misses = counter!(metrics::PLAN_CACHE_REQUESTS, "outcome" => "miss");
-        Self { entries, turns: Arc::new(Semaphore::new(cores)), hits, misses }
+        let (turns, entered) = (Arc::new(Semaphore::new(cores)), AtomicU64::default());
+        Self { entries, variants, entered, turns, hits, misses }
     }
 }
 
@@ -114,8 +129,21 @@ impl Cache {
                 None => Box::pin(entry.full.get_or_try_init(|| self.plan(supergraph, &entry, variant))).await.cloned(),
             };
         }
-        let cell = entry.cell(&variant);
-        Box::pin(cell.get_or_try_init(|| self.plan(supergraph, &entry, variant))).await.cloned()
+        let key = VariantKey { entry: entry.number, variant, weight: entry.weight };
+        match self.variants.get(&key).await {
+            Some(operation) => Ok(operation),
+            None => Box::pin(self.vary(supergraph, &entry, key)).await,
+        }
+    }
+
+    async fn vary(
+        &self,
+        supergraph: &Arc<Supergraph>,
+        entry: &Arc<Entry>,
+        key: VariantKey,
+    ) -> Result<Arc<Operation>, Errors> {
+        let planning = self.plan(supergraph, entry, key.variant.clone());
+        self.variants.try_get_with(key, planning).await.map_err(|errors: Arc<Errors>| Errors::clone(&errors))
     }
 
     async fn enter(
@@ -128,10 +156,18 @@ impl Cache {
         let key = Key { text: text.to_owned(), name: name.map(str::to_owned) };
         let making = async {
             let (supergraph, limits) = (supergraph.clone(), limits.clone());
-            let (text, name) = (text.to_owned(), name.map(str::to_owned));
-            let blueprint =
-                self.off_thread(move || Blueprint::new(&supergraph, &limits, &text, name.as_deref())).await?;
-            Ok(Arc::new(Entry { blueprint, full: OnceCell::new(), partial: Mutex::default() }))
+            let (text, name) = (Arc::<str>::from(text), name.map(str::to_owned));
+            let document = text.clone();
+            let work = move || Blueprint::new(&supergraph, &limits, &document, name.as_deref());
+            let weight = text.len().saturating_mul(EXPANSION).saturating_add(OVERHEAD);
+            let blueprint = self.off_thread(work, move || hash(&text)).await?;
+            Ok(Arc::new(Entry {
+                blueprint,
+                full: OnceCell::new(),
+                number: self.entered.fetch_add(1, Ordering::Relaxed),
+                weight: u32::try_from(weight).unwrap_or(u32::MAX),
+                pace: Arc::default(),
+            }))
         };
         let entry =
             self.entries.try_get_with(key, making).await.map_err(|errors: Arc<Errors>| Errors::clone(&errors))?;
@@ -147,36 +183,41 @@ impl Cache {
         variant: Variant,
     ) -> Result<Arc<Operation>, Errors> {
         let (supergraph, entry) = (supergraph.clone(), entry.clone());
-        self.off_thread(move || entry.blueprint.plan(&supergraph, &variant)).await.map(Arc::new)
+        // Kept until the work ends, as the turn is.
+        let mut pace = entry.pace.clone().lock_owned().await;
+        if let Some(next) = pace.next() {
+            tokio::time::sleep_until(next.into()).await;
+        }
+        let named = entry.clone();
+        let work = move || {
+            let begun = Instant::now();
+            let outcome = entry.blueprint.plan(&supergraph, &variant);
+            pace.worked(begun, begun.elapsed());
+            outcome
+        };
+        self.off_thread(work, move || named.blueprint.hash.clone()).await.map(Arc::new)
     }
 
-    /// Runs what may take milliseconds, or panic: parser, validator and planner see bytes that anybody may send.
+    /// Runs what may take milliseconds, or panic: parser, validator and planner see bytes that anybody may send. The log
+    /// calls it by its document.
     async fn off_thread<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> Result<T, Vec<GraphQLError>> + Send + 'static,
+        document: impl FnOnce() -> String + Send + 'static,
     ) -> Result<T, Errors> {
         // Never closed. Given back when the work ends, which it does though nobody may wait for it any more.
         let turn = self.turns.clone().acquire_owned().await;
         let working = tokio::task::spawn_blocking(move || {
             let _turn = turn;
-            work()
+            panics::handle(work).unwrap_or_else(|why| {
+                tracing::error!(document = document(), why, "preparing an operation panicked");
+                Err(vec![GraphQLError::new(Code::Internal, "The operation cannot be planned.")])
+            })
         });
-        match working.await {
-            Ok(outcome) => outcome.map_err(Errors::from),
-            Err(error) => {
-                tracing::error!(%error, "preparing an operation panicked");
-                Err(Errors::from([GraphQLError::new(Code::Internal, "The operation cannot be planned.")]))
-            }
-        }
-    }
-}
-
-impl Entry {
-    fn cell(&self, variant: &Variant) -> Arc<OnceCell<Arc<Operation>>> {
-        let mut partial = self.partial.lock().unwrap_or_else(PoisonError::into_inner);
-        if partial.len() >= MAX_PLANS && !partial.contains_key(variant) {
-            partial.clear();
-        }
-        partial.entry(variant.clone()).or_default().clone()
+        let outcome = working.await.unwrap_or_else(|error| {
+            tracing::error!(%error, "preparing an operation was given up");
+            Err(vec![GraphQLError::new(Code::Internal, "The operation cannot be planned.")])
+        });
+        outcome.map_err(Errors::from)
     }
 }

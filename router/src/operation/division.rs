@@ -5,6 +5,7 @@
 
 use super::required;
 use crate::execute::possible_types;
+use crate::panics;
 use crate::supergraph::Supergraph;
 use crate::supergraph::entry;
 use hive_router_query_planner::ast::operation::OperationDefinition;
@@ -21,12 +22,11 @@ use hive_router_query_planner::state::supergraph_state::{
 use hive_router_query_planner::utils::cancellation::CancellationToken;
 use std::cell::Cell;
 use std::collections::{BTreeSet, HashMap};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// How often the planner is asked for pieces of one operation.
 const MAX_PIECES: usize = 100;
 
-/// Plans an operation, at once if the planner can.
+/// Plans an operation, at once if the planner can. The log calls it by its document.
 ///
 /// # Errors
 /// How the planner fails over the operation at once, if it cannot be planned in pieces either.
@@ -35,11 +35,15 @@ pub(super) fn plan(
     operation: &OperationDefinition,
     context: &dyn Fn() -> PlannerOverrideContext,
     limit: &CancellationToken,
+    document: &str,
 ) -> Result<QueryPlan, String> {
     let division = Division { supergraph, context, limit, pieces: Cell::new(0) };
     let node = match division.try_plan(&supergraph.planner, operation) {
         Ok(node) => node,
-        Err(error) => division.roots(operation).ok_or(error)?,
+        Err(why) => {
+            tracing::info!(document, why, "an operation is planned piece by piece");
+            division.roots(operation).ok_or(why)?
+        }
     };
     Ok(QueryPlan { kind: "QueryPlan", node: Some(node) })
 }
@@ -53,17 +57,18 @@ struct Division<'d> {
 
 impl Division<'_> {
     fn try_plan(&self, planner: &Planner, operation: &OperationDefinition) -> Result<PlanNode, String> {
+        let plan = || planner.plan_from_normalized_operation(operation, (self.context)(), self.limit);
+        let plan = panics::handle(plan).map_err(|why| format!("the planner panicked: {why}"))?;
+        let node = plan.map_err(|error| error.to_string())?.node.unwrap_or_else(|| sequence(Vec::new()));
         let schema = &planner.supergraph;
         let root = schema.root_type_name(operation.operation_kind.as_ref()).map_err(|error| error.to_string())?;
-        if !schema.interface_object_types_in_subgraphs.is_empty()
-            && tells_members(&operation.selection_set, root, schema)
-        {
+        if !required::is_certain(&node) {
+            return Err("the planner mixes up fields".into());
+        }
+        if asks_for_interfaces(&node, schema) && tells_members(&operation.selection_set, root, schema) {
             return Err("the planner mixes up the members of interfaces that are objects elsewhere".into());
         }
-        let plan = || planner.plan_from_normalized_operation(operation, (self.context)(), self.limit);
-        let plan = catch_unwind(AssertUnwindSafe(plan)).map_err(|_| "the planner panicked; its log says where")?;
-        let node = plan.map_err(|error| error.to_string())?.node.unwrap_or_else(|| sequence(Vec::new()));
-        if required::is_certain(&node) { Ok(node) } else { Err("the planner mixes up fields".into()) }
+        Ok(node)
     }
 
     /// What the planner makes of a piece, unless it fails.
@@ -207,6 +212,24 @@ impl Division<'_> {
 struct Pieces<'o> {
     operation: &'o OperationDefinition,
     planned: Vec<PlanNode>,
+}
+
+/// Whether a plan asks a subgraph that takes an interface for an object.
+fn asks_for_interfaces(node: &PlanNode, schema: &SupergraphState) -> bool {
+    let takes = |service: &str| {
+        let graphs = schema.interface_object_types_in_subgraphs.values().flatten();
+        graphs.filter_map(|graph| schema.known_subgraphs.get(graph)).any(|name| name == service)
+    };
+    let any = |nodes: &[PlanNode]| nodes.iter().any(|node| asks_for_interfaces(node, schema));
+    match node {
+        PlanNode::Fetch(fetch) => takes(&fetch.service_name),
+        PlanNode::BatchFetch(fetch) => takes(&fetch.service_name),
+        PlanNode::Flatten(flatten) => asks_for_interfaces(&flatten.node, schema),
+        PlanNode::Sequence(sequence) => any(&sequence.nodes),
+        PlanNode::Parallel(parallel) => any(&parallel.nodes),
+        // Conditions have been settled; what of a subscription is told by members is not looked into.
+        PlanNode::Condition(_) | PlanNode::Subscription(_) | PlanNode::Defer(_) => true,
+    }
 }
 
 /// Whether fragments on several members of an interface ask one subgraph that takes it for an object

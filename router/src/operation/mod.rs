@@ -13,6 +13,7 @@ mod introspection;
 mod measure;
 mod merging;
 mod overrides;
+mod pace;
 mod required;
 mod resumption;
 mod variables;
@@ -193,7 +194,7 @@ impl Blueprint {
         Ok(Self {
             kind: normalized.operation_kind.clone().unwrap_or(OperationKind::Query),
             name: operation_name(operation).map(str::to_owned),
-            hash: format!("{:x}", Sha256::digest(text)),
+            hash: hash(text),
             needs: supergraph.authorization.needs(&normalized, schema),
             normalized,
             projection: Arc::new(projection),
@@ -204,15 +205,6 @@ impl Blueprint {
             document: (!conditions.is_empty()).then(|| document.clone()),
             conditions,
         })
-    }
-
-    /// How many plans it can have for those who draw the same, at most `most`.
-    fn plans(&self, most: usize) -> usize {
-        let choices = self.conditions.len() + self.needs.len();
-        u32::try_from(choices)
-            .ok()
-            .and_then(|choices| 1_usize.checked_shl(choices))
-            .map_or(most, |plans| plans.min(most))
     }
 
     /// What sets a request apart from others for the same operation.
@@ -255,7 +247,7 @@ impl Blueprint {
             resumption = resumption::prepare(&mut operation, &planner.supergraph);
             let limit = CancellationToken::with_timeout(PLANNING_LIMIT);
             let context = || supergraph.overrides.context(variant.draw.unwrap_or_default());
-            let plan = |operation| division::plan(supergraph, operation, &context, &limit);
+            let plan = |operation| division::plan(supergraph, operation, &context, &limit, &self.hash);
             match series(&operation) {
                 Some(steps) => steps.iter().map(plan).collect::<Result<_, _>>().map(one_after_the_other),
                 None => plan(&operation),
@@ -265,7 +257,7 @@ impl Blueprint {
             if begun.elapsed() >= PLANNING_LIMIT {
                 return vec![GraphQLError::new(Code::OperationTooComplex, "The operation takes too long to plan.")];
             }
-            tracing::error!(operation = self.name, error, "an operation cannot be planned");
+            tracing::error!(document = self.hash, operation = self.name, error, "an operation cannot be planned");
             vec![GraphQLError::new(Code::Internal, "The operation cannot be planned.")]
         })?;
         if let Some(node) = plan.as_mut().and_then(|plan| plan.node.as_mut()) {
@@ -323,6 +315,11 @@ fn series(operation: &OperationDefinition) -> Option<Vec<OperationDefinition>> {
 fn one_after_the_other(plans: Vec<QueryPlan>) -> QueryPlan {
     let nodes = plans.into_iter().filter_map(|plan| plan.node).collect();
     QueryPlan { kind: "QueryPlan", node: Some(PlanNode::Sequence(SequenceNode { nodes })) }
+}
+
+/// What names a document in logs.
+fn hash(text: &str) -> String {
+    format!("{:x}", Sha256::digest(text))
 }
 
 fn normalize(

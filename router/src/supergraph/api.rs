@@ -2,12 +2,12 @@
 
 use super::sdl;
 use crate::error::Error;
+use crate::panics;
 use federation_composition::{sort_sdl, transform_supergraph_to_public_schema};
 use graphql_core::{Definition, Document, NamedType, OperationTypeDefinition, SchemaDefinition};
 use graphql_tools::parser::query::Type;
 use graphql_tools::static_graphql::schema;
 use std::collections::{BTreeSet, HashMap};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// The types, directives and scalars that every schema has without defining them.
 const BUILT_IN: &str = include_str!("introspection.graphql");
@@ -98,11 +98,10 @@ impl ApiSchema {
 /// The schema that clients see, sorted and printed, from a supergraph document.
 pub fn api_schema_sdl(supergraph_sdl: &str) -> Result<String, Error> {
     let supergraph = graphql_core::parse(supergraph_sdl).map_err(|error| Error::Supergraph(error.message))?;
-    let public = catch_unwind(AssertUnwindSafe(|| {
-        transform_supergraph_to_public_schema(&supergraph).and_then(|public| sort_sdl(&public))
-    }))
-    .map_err(|_| Error::Supergraph("deriving the schema that clients see panicked".into()))?
-    .map_err(|error| Error::Supergraph(error.to_string()))?;
+    let public =
+        panics::handle(|| transform_supergraph_to_public_schema(&supergraph).and_then(|public| sort_sdl(&public)))
+            .map_err(|why| Error::Supergraph(format!("deriving the schema that clients see panicked: {why}")))?
+            .map_err(|error| Error::Supergraph(error.to_string()))?;
 
     let mut definitions: Vec<Definition> = renamed_roots(&supergraph).into_iter().collect();
     // Every schema has the built-in directives: it need not define them.

@@ -2,8 +2,8 @@
 
 use super::{SubgraphSdl, repair, report, sdl};
 use crate::error::Error;
+use crate::panics;
 use federation_composition::{CompositionResult, ServiceDefinition, compose_services};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Composes subgraphs into a supergraph document. Blocks for as long as it computes: tens of milliseconds for twenty
 /// subgraphs, seconds for a hundred.
@@ -27,7 +27,7 @@ pub fn compose(subgraphs: &[SubgraphSdl]) -> Result<String, Error> {
     };
     let services: Vec<_> = subgraphs.iter().zip(&prepared).map(service).collect();
     // The composer is young: a defect in it must not take the router down.
-    match catch_unwind(AssertUnwindSafe(|| compose_services(&services))) {
+    match panics::handle(|| compose_services(&services)) {
         Ok(Ok(CompositionResult::Success(supergraph))) => {
             let composed = supergraph.supergraph_sdl().to_owned();
             let repaired = repair::repair(supergraph.into_supergraph_document_node(), &prepared);
@@ -37,6 +37,6 @@ pub fn compose(subgraphs: &[SubgraphSdl]) -> Result<String, Error> {
             Err(Error::Composition(report::composition_errors(subgraphs, failure.errors())))
         }
         Ok(Err(error)) => Err(Error::Composition(error.to_string())),
-        Err(_) => Err(Error::Composition("the composer panicked; its log says where".into())),
+        Err(why) => Err(Error::Composition(format!("the composer panicked: {why}"))),
     }
 }

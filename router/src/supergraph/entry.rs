@@ -2,6 +2,7 @@
 //! field for every entity and knows its key. For what the planner cannot plan at once: `operation::division`.
 
 use super::required::{Required, field_set};
+use crate::panics;
 use graphql_tools::parser::schema::Definition;
 use graphql_tools::static_graphql::schema::{
     Directive, Document, EnumValue, Field, ObjectType, Type, TypeDefinition, Value,
@@ -11,7 +12,6 @@ use hive_router_query_planner::ast::selection_set::SelectionSet;
 use hive_router_query_planner::planner::Planner;
 use hive_router_query_planner::utils::parsing::safe_parse_schema;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// The name of the subgraph, in plans too.
 pub(crate) const SERVICE: &str = "_entry";
@@ -62,7 +62,7 @@ impl Entries {
                 _ => {}
             }
         }
-        let planner = catch_unwind(AssertUnwindSafe(|| Planner::new_from_supergraph(&document, Default::default())));
+        let planner = panics::handle(|| Planner::new_from_supergraph(&document, Default::default()));
         match planner {
             Ok(Ok(planner)) => {
                 known.retain(|name, _| keys.contains_key(name));
@@ -72,7 +72,10 @@ impl Entries {
                 tracing::error!(%error, "operations cannot be planned piece by piece");
                 None
             }
-            Err(_) => None,
+            Err(why) => {
+                tracing::error!(why, "operations cannot be planned piece by piece: the planner panicked");
+                None
+            }
         }
     }
 

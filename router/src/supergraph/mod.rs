@@ -17,13 +17,13 @@ pub use live::{Config, Live, Problem, Reason, Source, Status, compose_now, keep}
 
 use crate::error::Error;
 use crate::operation;
+use crate::panics;
 use crate::transport::Subgraph;
 use entry::Entries;
 use hive_router_query_planner::planner::Planner;
 use hive_router_query_planner::utils::parsing::safe_parse_schema;
 use required::Required;
 use std::collections::BTreeMap;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, OnceLock};
 
 /// What one subgraph says its schema is.
@@ -75,8 +75,8 @@ impl Supergraph {
         let authorization = operation::Rules::from_supergraph(&document);
         let required = Required::set_apart(&mut document);
         // The planner is young, and trusts a supergraph more than a document from elsewhere deserves.
-        let planner = catch_unwind(AssertUnwindSafe(|| Planner::new_from_supergraph(&document, Default::default())))
-            .map_err(|_| Error::Supergraph("the planner panicked over it; its log says where".into()))?
+        let planner = panics::handle(|| Planner::new_from_supergraph(&document, Default::default()))
+            .map_err(|why| Error::Supergraph(format!("the planner panicked over it: {why}")))?
             .map_err(|error| Error::Supergraph(error.to_string()))?;
         let unknown = planner.supergraph.known_subgraphs.values().find(|name| !subgraphs.contains_key(*name));
         if let Some(name) = unknown {
