@@ -1,6 +1,6 @@
 //! Composition of subgraphs into a supergraph.
 
-use super::{SubgraphSdl, repair, report, sdl};
+use super::{SubgraphSdl, repair, report, requires, sdl};
 use crate::error::Error;
 use crate::panics;
 use federation_composition::{CompositionResult, ServiceDefinition, compose_services};
@@ -18,6 +18,9 @@ pub fn compose(subgraphs: &[SubgraphSdl]) -> Result<String, Error> {
             Ok(subgraph) => prepared.push(subgraph),
             Err(messages) => problems.extend(messages),
         }
+    }
+    if problems.is_empty() {
+        problems = requires::circles(subgraphs, &prepared);
     }
     if !problems.is_empty() {
         return Err(Error::Composition(problems.join("\n")));

@@ -164,7 +164,7 @@ fn coordinates(message: &str) -> Vec<(&str, Option<&str>)> {
 }
 
 /// Where a subgraph defines a type or one of its fields.
-fn find(sdl: &str, (ty, field): (&str, Option<&str>)) -> Option<Pos> {
+pub(super) fn find(sdl: &str, (ty, field): (&str, Option<&str>)) -> Option<Pos> {
     let sdl = locatable(sdl);
     let document = parse_schema::<String>(&sdl).ok()?;
     document.definitions.iter().find_map(|definition| {

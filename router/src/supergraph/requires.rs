@@ -1,12 +1,17 @@
-//! Fragments on interfaces inside `@requires(fields:)`: the composer finds no way to what is in them, though there is
-//! one. Written out for the object types that the subgraph knows, they say the same, and it does.
+//! `@requires(fields:)`, made ready for the composer.
+//!
+//! It finds no way to what is in fragments on interfaces, though there is one. Written out for the object types that the
+//! subgraph knows, they say the same, and it does. And it goes round in circles of fields that require each other until
+//! the stack overflows, which ends the process: they are found before.
 
-use super::sdl::{Subgraph, named};
+use super::SubgraphSdl;
+use super::report;
+use super::sdl::{Subgraph, argument, named};
 use graphql_core::{
-    Definition, Document, FieldDefinition, InlineFragment, NamedType, Selection, SelectionSet, Value, parse, print,
-    strip_ignored_characters,
+    Definition, Directive, Document, FieldDefinition, InlineFragment, NamedType, Selection, SelectionSet, Value, parse,
+    print, strip_ignored_characters,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What is known of a subgraph's types.
 struct Types {
@@ -15,6 +20,12 @@ struct Types {
     /// The object types that implement each interface.
     implementations: BTreeMap<String, Vec<String>>,
 }
+
+/// A field of a type.
+type Coordinate = (String, String);
+
+/// What each field requires, whichever subgraph says so, and the first that does.
+type Requirements = BTreeMap<Coordinate, (usize, BTreeSet<Coordinate>)>;
 
 /// Writes fragments on interfaces inside `@requires` out for the object types.
 pub(super) fn expand(subgraph: &mut Subgraph) {
@@ -38,7 +49,130 @@ pub(super) fn expand(subgraph: &mut Subgraph) {
     }
 }
 
+/// Says of fields that require each other in a circle that they do.
+pub(super) fn circles(sdls: &[SubgraphSdl], subgraphs: &[Subgraph]) -> Vec<String> {
+    let requirements = requirements(subgraphs);
+    let (mut done, mut problems) = (BTreeSet::new(), Vec::new());
+    for start in requirements.keys() {
+        if let Some(circle) = circle(start, &requirements, &mut Vec::new(), &mut done) {
+            let name = |(ty, field): &Coordinate| format!("\"{ty}.{field}\"");
+            let ways: Vec<String> = circle.iter().chain(&circle[..1]).map(name).collect();
+            let message = format!("{}: none can be resolved first", ways.join(" requires "));
+            let (ty, field) = &circle[0];
+            let sdl = &sdls[requirements[&circle[0]].0];
+            let help = "take one of the fields out of a @requires of the circle";
+            let at = report::find(&sdl.sdl, (ty, Some(field)));
+            problems.push(report::problem("REQUIRES_CIRCULAR", &message, sdl, at, Some(help)));
+        }
+    }
+    problems
+}
+
+/// A circle that a field leads to, through fields that have not been gone through.
+fn circle(
+    at: &Coordinate,
+    requirements: &Requirements,
+    way: &mut Vec<Coordinate>,
+    done: &mut BTreeSet<Coordinate>,
+) -> Option<Vec<Coordinate>> {
+    if let Some(begins) = way.iter().position(|known| known == at) {
+        return Some(way[begins..].to_vec());
+    }
+    let (_, required) = requirements.get(at).filter(|_| !done.contains(at))?;
+    way.push(at.clone());
+    let found = required.iter().find_map(|next| circle(next, requirements, way, done));
+    way.pop();
+    done.insert(at.clone());
+    found
+}
+
+fn requirements(subgraphs: &[Subgraph]) -> Requirements {
+    let all: Vec<Types> = subgraphs.iter().map(|subgraph| Types::of(&subgraph.document)).collect();
+    let overridden = overridden(subgraphs);
+    let mut requirements = Requirements::new();
+    for (index, (subgraph, types)) in subgraphs.iter().zip(&all).enumerate() {
+        let requires = subgraph.directive("requires");
+        for (ty, field) in object_fields(&subgraph.document) {
+            let coordinate = (ty.to_owned(), field.name.value.clone());
+            let sets = field.directives.iter().filter(|directive| directive.name.value == requires);
+            for set in sets.filter_map(field_set) {
+                if !overridden.contains(&(&subgraph.name, ty, &field.name.value)) {
+                    let (_, required) = requirements.entry(coordinate.clone()).or_insert((index, BTreeSet::new()));
+                    types.collect(&set, ty, &all, required);
+                }
+            }
+        }
+    }
+    requirements
+}
+
+/// The fields that others take over for good: subgraph, type and field.
+fn overridden(subgraphs: &[Subgraph]) -> BTreeSet<(&str, &str, &str)> {
+    let mut overridden = BTreeSet::new();
+    for subgraph in subgraphs {
+        let name = subgraph.directive("override");
+        for (ty, field) in object_fields(&subgraph.document) {
+            let overrides = field.directives.iter().filter(|directive| directive.name.value == name);
+            for directive in overrides.filter(|directive| argument(directive, "label").is_none()) {
+                if let Some(Value::String(from)) = argument(directive, "from") {
+                    overridden.insert((from.value.as_str(), ty, field.name.value.as_str()));
+                }
+            }
+        }
+    }
+    overridden
+}
+
+fn object_fields(document: &Document) -> impl Iterator<Item = (&str, &FieldDefinition)> {
+    document.definitions.iter().flat_map(|definition| {
+        let (name, fields): (&str, &[FieldDefinition]) = match definition {
+            Definition::ObjectTypeDefinition(t) => (&t.name.value, &t.fields),
+            Definition::ObjectTypeExtension(t) => (&t.name.value, &t.fields),
+            _ => ("", &[]),
+        };
+        fields.iter().map(move |field| (name, field))
+    })
+}
+
+/// The `fields` of a directive.
+fn field_set(directive: &Directive) -> Option<SelectionSet> {
+    let Some(Value::String(fields)) = argument(directive, "fields") else { return None };
+    let document = parse(&format!("{{ {} }}", fields.value)).ok()?;
+    document.definitions.into_iter().find_map(|definition| match definition {
+        Definition::OperationDefinition(operation) => Some(operation.selection_set),
+        _ => None,
+    })
+}
+
 impl Types {
+    /// Notes the fields of a field set, at every depth, of all types that the objects there may have or go by.
+    fn collect(&self, set: &SelectionSet, on: &str, all: &[Types], into: &mut BTreeSet<Coordinate>) {
+        for selection in &set.selections {
+            match selection {
+                Selection::Field(field) => {
+                    let name = &field.name.value;
+                    into.insert((on.to_owned(), name.clone()));
+                    for (interface, objects) in all.iter().flat_map(|types| &types.implementations) {
+                        if interface == on {
+                            into.extend(objects.iter().map(|object| (object.clone(), name.clone())));
+                        } else if objects.iter().any(|object| object == on) {
+                            into.insert((interface.clone(), name.clone()));
+                        }
+                    }
+                    let of = self.fields.get(&(on.to_owned(), name.clone()));
+                    if let (Some(of), Some(below)) = (of, &field.selection_set) {
+                        self.collect(below, of, all, into);
+                    }
+                }
+                Selection::InlineFragment(fragment) => {
+                    let on = fragment.type_condition.as_ref().map_or(on, |named| &named.name.value);
+                    self.collect(&fragment.selection_set, on, all, into);
+                }
+                Selection::FragmentSpread(_) => {}
+            }
+        }
+    }
+
     fn of(document: &Document) -> Self {
         let mut types = Self { fields: BTreeMap::new(), implementations: BTreeMap::new() };
         for definition in &document.definitions {
