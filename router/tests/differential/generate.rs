@@ -1,6 +1,7 @@
 //! Operations made up from bytes: each byte is a decision, and bytes that are missing decide for what is short. Most of
 //! what comes out is valid; what is not says so when it is prepared.
 
+use crate::bytes::Bytes;
 use crate::schema::{Schema, nullable};
 use graphql_tools::static_graphql::schema::{Field, InputValue, Type, TypeDefinition};
 use serde_json::{Map, Value, json};
@@ -18,7 +19,7 @@ pub struct Generated {
 /// Makes up an operation on the schema that clients see.
 pub fn operation(api: &Schema, bytes: &[u8]) -> Generated {
     let (definitions, variables, fragments) = (Vec::new(), Map::new(), Vec::new());
-    let mut generator = Generator { api, bytes, definitions, variables, fragments, aliases: 0 };
+    let mut generator = Generator { api, bytes: Bytes(bytes), definitions, variables, fragments, aliases: 0 };
     let mutates = generator.once_in(4) && !api.fields("Mutation").is_empty();
     let (kind, root) = if mutates { ("mutation", "Mutation") } else { ("query", "Query") };
     let selections = generator.selections(root, 0);
@@ -33,7 +34,7 @@ pub fn operation(api: &Schema, bytes: &[u8]) -> Generated {
 
 struct Generator<'g> {
     api: &'g Schema,
-    bytes: &'g [u8],
+    bytes: Bytes<'g>,
     definitions: Vec<String>,
     variables: Map<String, Value>,
     /// Name, type and selections; complete, so that there are no cycles.
@@ -43,14 +44,11 @@ struct Generator<'g> {
 
 impl<'g> Generator<'g> {
     fn below(&mut self, bound: usize) -> usize {
-        let Some((first, rest)) = self.bytes.split_first() else { return 0 };
-        self.bytes = rest;
-        usize::from(*first) % bound
+        self.bytes.below(bound)
     }
 
-    /// Whether something happens that does so once in as many cases.
     fn once_in(&mut self, cases: usize) -> bool {
-        self.below(cases) == cases - 1
+        self.bytes.once_in(cases)
     }
 
     fn selections(&mut self, on: &str, depth: usize) -> String {

@@ -173,6 +173,11 @@ struct Wanted<'w> {
 }
 
 impl World {
+    /// A world with nothing missing (0), with nulls (1), or with nulls and errors (2).
+    pub fn new(seed: u64, faults: u64) -> Self {
+        Self { seed, nulls: faults * 20, errors: if faults == 2 { 12 } else { 0 } }
+    }
+
     /// The value of an object's field, with these arguments (JSON, sorted).
     pub fn give(&self, laws: &Laws, node: &Node, field: &str, arguments: &str) -> Given {
         let Some(definition) = laws.supergraph.field(&node.type_name, field) else {
