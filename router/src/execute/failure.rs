@@ -4,8 +4,8 @@ use super::path::{Element, to_json};
 use crate::error::{Code, GraphQLError};
 use crate::operation::alias::given;
 use crate::transport::FetchError;
-use serde::Deserialize;
 use serde_json::{Map, Value};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 /// More errors than this tell a client nothing new.
@@ -13,6 +13,9 @@ pub(super) const MOST: usize = 1000;
 
 /// What servers tell of their own workings in `extensions`, however it is cased: nothing for clients.
 const INTERNALS: [&str; 5] = ["debug", "debugMessage", "exception", "stacktrace", "trace"];
+
+/// Of an error that says nothing.
+const NO_MESSAGE: &str = "The service reported an error without a message.";
 
 /// An error and the places that it concerns.
 #[derive(Debug)]
@@ -145,22 +148,46 @@ impl Places {
 }
 
 /// An error as a subgraph reports it. Its locations are in a document that the client never saw, so they are dropped.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default)]
 pub(super) struct Reported {
-    #[serde(default)]
-    message: String,
-    #[serde(default)]
+    message: Option<String>,
     pub(super) path: Option<Vec<Value>>,
-    #[serde(default)]
-    extensions: Option<Map<String, Value>>,
+    extensions: Map<String, Value>,
+}
+
+/// Servers are not exact about errors (`"extensions": []`, say): what is no such thing as it should be is left out, and
+/// the data beside it is as good as any.
+impl From<Value> for Reported {
+    fn from(error: Value) -> Self {
+        let mut members = match error {
+            Value::Object(members) => members,
+            Value::String(message) => return Self { message: Some(message), ..Self::default() },
+            _ => return Self::default(),
+        };
+        let mut member = |name| members.get_mut(name).map(Value::take);
+        let message = member("message").and_then(|message| match message {
+            Value::String(message) => Some(message),
+            _ => None,
+        });
+        let path = member("path").and_then(|path| match path {
+            Value::Array(path) => Some(path),
+            _ => None,
+        });
+        let extensions = member("extensions").and_then(|extensions| match extensions {
+            Value::Object(extensions) => Some(extensions),
+            _ => None,
+        });
+        Self { message, path, extensions: extensions.unwrap_or_default() }
+    }
 }
 
 impl Reported {
     /// The error as the client sees it, without a path. What it tells of the server's workings is logged instead, here
     /// and only here.
     pub(super) fn to_error(&self, service: &str) -> GraphQLError {
-        let mut error = GraphQLError::new(Code::SubgraphError, self.message.clone());
-        for (key, value) in self.extensions.iter().flatten() {
+        let message = self.message.clone().map_or(NO_MESSAGE.into(), Cow::Owned);
+        let mut error = GraphQLError::new(Code::SubgraphError, message);
+        for (key, value) in &self.extensions {
             if INTERNALS.iter().any(|internal| key.eq_ignore_ascii_case(internal)) {
                 tracing::debug!(subgraph = service, message = self.message, key, %value, "kept from the client");
             } else {
@@ -228,9 +255,9 @@ mod tests {
 
     #[test]
     fn a_servers_workings_are_kept_from_clients() {
-        let reported = r#"{"message": "no", "extensions": {"code": "MINE", "reason": {"trace": 1}, "stacktrace": ["at f"],
-            "StackTrace": [], "exception": {}, "debug": 1, "debugMessage": "", "trace": []}}"#;
-        let error = serde_json::from_str::<Reported>(reported).unwrap().to_error("a");
+        let reported = json!({"message": "no", "extensions": {"code": "MINE", "reason": {"trace": 1},
+            "stacktrace": ["at f"], "StackTrace": [], "exception": {}, "debug": 1, "debugMessage": "", "trace": []}});
+        let error = Reported::from(reported).to_error("a");
         let shown = json!({"code": "MINE", "reason": {"trace": 1}, "service": "a"});
         assert_eq!(Value::Object(error.extensions), shown);
     }

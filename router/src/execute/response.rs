@@ -45,7 +45,8 @@ pub(super) struct Response {
 pub(super) enum Malformed {
     #[error(transparent)]
     Utf8(#[from] simdutf8::basic::Utf8Error),
-    #[error(transparent)]
+    // The error itself would quote the answer, which is nothing for the log.
+    #[error("it is no JSON from byte {} on", .0.offset())]
     Json(#[from] sonic_rs::Error),
     #[error("it ends too soon")]
     Cut,
@@ -65,6 +66,15 @@ type Read<T> = Result<T, Box<Malformed>>;
 impl From<sonic_rs::Error> for Box<Malformed> {
     fn from(error: sonic_rs::Error) -> Self {
         Self::new(error.into())
+    }
+}
+
+/// The errors of an answer, whatever they are in.
+fn reported(errors: serde_json::Value) -> Option<Vec<Reported>> {
+    match errors {
+        serde_json::Value::Null => None,
+        serde_json::Value::Array(errors) => Some(errors.into_iter().map(Reported::from).collect()),
+        error => Some(vec![Reported::from(error)]),
     }
 }
 
@@ -143,7 +153,7 @@ impl<'a> Reader<'a, '_> {
                 let start = self.parser.offset() - 1;
                 self.any(first)?;
                 if is_errors {
-                    errors = sonic_rs::from_str::<Option<Vec<Reported>>>(&self.text[start..self.parser.offset()])?;
+                    errors = reported(sonic_rs::from_str(&self.text[start..self.parser.offset()])?);
                 }
             }
             next = self.next_or(b'}')?;
@@ -409,7 +419,8 @@ mod tests {
             (br#"{"data":{"x":1}"#, false),
             (br#"{"data":{}}{}"#, false),
             (br#"{"extensions":{}}"#, false),
-            (br#"{"errors":{}}"#, false),
+            (br#"{"errors":{}}"#, true),
+            (br#"{"errors":null}"#, false),
             (b"null", false),
             (b"", false),
             (deep.as_bytes(), false),
