@@ -6,7 +6,6 @@ use crate::telemetry::metrics;
 use crate::transport::{self, Client, Subgraph, Transport};
 use arc_swap::{ArcSwap, ArcSwapOption};
 use bytes::Bytes;
-use http::HeaderMap;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use std::fmt::Write;
@@ -288,10 +287,13 @@ async fn fetch_all(subgraphs: &[Arc<Subgraph>], config: &Config) -> Result<Vec<S
 /// Composes what these subgraphs say their schemas are now.
 ///
 /// # Errors
-/// [`Error::Supergraph`] says which schemas are missing, [`Error::Composition`] what does not fit.
+/// [`Error::Supergraph`] says which schemas are missing, or why the router cannot use what they compose to;
+/// [`Error::Composition`] what does not fit.
 pub async fn compose_now(subgraphs: &[Arc<Subgraph>], config: &Config) -> Result<String, Error> {
     let sdls = fetch_all(subgraphs, config).await.map_err(Error::Supergraph)?;
-    let composing = tokio::task::spawn_blocking(move || compose(&sdls));
+    let subgraphs = subgraphs.to_vec();
+    let composing =
+        tokio::task::spawn_blocking(move || Supergraph::new(compose(&sdls)?, subgraphs).map(|composed| composed.sdl));
     composing.await.map_err(|_| Error::Supergraph("composing panicked; the log says where".into()))?
 }
 
@@ -304,28 +306,41 @@ async fn fetch_sdl(subgraph: &Subgraph, deadline: Instant) -> Result<String, Str
     #[derive(Deserialize)]
     struct Answer {
         data: Option<Data>,
+        #[serde(default)]
+        errors: Vec<serde_json::Value>,
     }
     #[derive(Deserialize)]
     struct Data {
-        _service: Service,
+        _service: Option<Service>,
     }
     #[derive(Deserialize)]
     struct Service {
-        sdl: String,
+        sdl: Option<String>,
     }
     if let Some(file) = &subgraph.sdl {
         return tokio::fs::read_to_string(file).await.map_err(|source| file_error(file, source).to_string());
     }
     let body = Bytes::from_static(br#"{"query":"{_service{sdl}}"}"#);
-    let bytes = subgraph.fetch(body, &HeaderMap::new(), true, deadline).await.map_err(|error| error.to_string())?;
-    let answer: Answer = serde_json::from_slice(&bytes).map_err(|_| "answered nonsense".to_owned())?;
-    answer.data.map(|data| data._service.sdl).ok_or_else(|| "does not tell its schema".to_owned())
+    let bytes = subgraph.probe(body, deadline).await.map_err(|error| error.to_string())?;
+    let answer: Answer = serde_json::from_slice(&bytes).map_err(|_| "its answer is no GraphQL".to_owned())?;
+    let service = answer.data.and_then(|data| data._service);
+    service.and_then(|service| service.sdl).ok_or_else(|| {
+        let said = answer.errors.iter().find_map(|error| error["message"].as_str()).unwrap_or("no reason is given");
+        format!("does not tell its schema ({{ _service {{ sdl }} }}): {said}")
+    })
 }
+
+/// What is said to a schema that was not composed.
+const NO_SUPERGRAPH: &str = "the schema names no subgraphs (enum join__Graph): it is not a composed one. \
+    `hansa compose` and the router itself compose what router.federation.subgraphs names";
 
 /// A supergraph from a document; its subgraphs are at the URLs that it names.
 fn from_document(sdl: String, transport: &transport::Config) -> Result<Supergraph, Error> {
     let client = Client::new()?;
     let endpoints = endpoints(&sdl)?;
+    if endpoints.is_empty() {
+        return Err(Error::Supergraph(NO_SUPERGRAPH.into()));
+    }
     // It may come to name them, or not do so any more.
     if let Err(error) = transport.check_names(endpoints.iter().map(|(name, _)| name.as_str())) {
         tracing::warn!("{error}");

@@ -3,6 +3,7 @@
 mod api;
 mod compose;
 pub(crate) mod entry;
+mod features;
 pub mod federation;
 mod live;
 mod repair;
@@ -71,6 +72,7 @@ impl Supergraph {
         let subgraphs: BTreeMap<_, _> =
             subgraphs.into_iter().map(|subgraph| (subgraph.name.clone(), subgraph)).collect();
         let mut document = safe_parse_schema(&sdl).map_err(|error| Error::Supergraph(error.to_string()))?;
+        features::check(&document)?;
         let api = ApiSchema::from_supergraph(&sdl)?;
         let authorization = operation::Rules::from_supergraph(&document);
         let required = Required::set_apart(&mut document);

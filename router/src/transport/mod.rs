@@ -185,6 +185,12 @@ impl Subgraph {
         outcome
     }
 
+    /// Asks once, beside the breaker: who asks again and again by a clock wants to know how it stands and why.
+    pub(crate) async fn probe(&self, body: Bytes, deadline: Instant) -> Result<Bytes, FetchError> {
+        let deadline = deadline.min(Instant::now() + Duration::from_millis(self.way.config.timeout_ms));
+        self.way.ask(body, &HeaderMap::new(), deadline).await
+    }
+
     /// The shared fetch runs until the subgraph's own time limit: whoever waits has a deadline of their own.
     async fn share(&self, body: Bytes, headers: &HeaderMap, deadline: Instant) -> Result<Bytes, FetchError> {
         let answer = self.in_flight.join(Key::new(body.clone(), headers), || {
@@ -257,13 +263,17 @@ impl Way {
 
     async fn attempt(&self, body: Bytes, headers: &HeaderMap, deadline: Instant) -> Result<Bytes, FetchError> {
         let permit = self.breaker.admit().ok_or(FetchError::LeftAlone)?;
+        let outcome = self.ask(body, headers, deadline).await;
+        permit.settle(!outcome.as_ref().is_err_and(FetchError::is_ill));
+        outcome
+    }
+
+    async fn ask(&self, body: Bytes, headers: &HeaderMap, deadline: Instant) -> Result<Bytes, FetchError> {
         let answer = async {
             let response = self.send(headers, body, Wants::Json).await?;
             wire::read(response, self.config.max_response_bytes).await
         };
-        let outcome = tokio::time::timeout_at(deadline, answer).await.unwrap_or(Err(FetchError::Timeout));
-        permit.settle(!outcome.as_ref().is_err_and(FetchError::is_ill));
-        outcome
+        tokio::time::timeout_at(deadline, answer).await.unwrap_or(Err(FetchError::Timeout))
     }
 
     async fn send(&self, headers: &HeaderMap, body: Bytes, wants: Wants) -> Result<Response<Body>, FetchError> {

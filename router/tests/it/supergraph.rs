@@ -153,6 +153,22 @@ fn a_supergraph_needs_all_its_subgraphs() {
     assert!(Supergraph::new("type Mutation { a: Int }".into(), []).is_err());
 }
 
+#[test]
+fn a_supergraph_that_needs_what_is_not_known_is_refused() {
+    let link = LINK.replace("v2.5", "v2.8").replace("\"@key\"", "\"@key\", \"@context\", \"@fromContext\"");
+    let sdl = format!(
+        "{link}
+        type Query {{ a: A }}
+        type A @key(fields: \"id\") @context(name: \"a\") {{ id: ID! name: String b: B }}
+        type B @key(fields: \"id\") {{ id: ID! shout(name: String @fromContext(field: \"$a {{ name }}\")): String }}"
+    );
+    let sdl = compose(&[subgraph("zoo", &sdl)]).unwrap();
+    let error = Supergraph::new(sdl.clone(), []).err().expect("should not start").to_string();
+    assert!(error.contains("https://specs.apollo.dev/context/v0.1") && error.contains("not support"), "{error}");
+    let harmless = sdl.replace("v0.1\", for: SECURITY", "v0.1\"");
+    assert!(Supergraph::new(harmless, []).err().unwrap().to_string().contains("\"zoo\""));
+}
+
 /// A subgraph that tells this SDL, or is down.
 #[derive(Clone)]
 struct Service(Arc<Mutex<Option<String>>>);
@@ -180,7 +196,7 @@ impl Service {
             }
         };
         let routes = axum::Router::new().route("/graphql", post(answer));
-        let config = transport::Config { retries: 0, breaker_failures: 0, ..Default::default() };
+        let config = transport::Config { retries: 0, breaker_failures: 1, ..Default::default() };
         Arc::new(Subgraph::new(name, format!("http://{name}"), Transport::Local(routes), &config).unwrap())
     }
 }
@@ -265,8 +281,37 @@ async fn a_router_starts_from_its_cache_while_subgraphs_are_down() {
     let without_cache = Kept::start(source, None);
     without_cache.until(|live| live.status().last_error.is_some()).await;
     assert!(without_cache.live.current().is_none());
+    // Asked again and again, it is not left alone: what is said stays what is the matter.
+    without_cache.live.changed().await;
+    let problem = without_cache.live.status().last_error.clone().unwrap();
+    assert!(problem.detail.contains("subgraph \"a\": answered with status 503"), "{problem}");
     service.tell("type Query { late: Int }");
     without_cache.until(|live| has_field(live, "late: Int")).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_that_is_no_subgraph_is_told_of_in_its_own_words() {
+    let answer = post(async || axum::Json(json!({ "errors": [{ "message": "Cannot query field \"_service\"" }] })));
+    let routes = axum::Router::new().route("/graphql", answer);
+    let config = transport::Config::default();
+    let plain = Subgraph::new("plain", "http://plain", Transport::Local(routes), &config).unwrap();
+    let kept = Kept::start(Source::Compose(vec![Arc::new(plain)]), None);
+    kept.until(|live| live.status().last_error.is_some()).await;
+    let problem = kept.live.status().last_error.clone().unwrap();
+    assert_eq!(problem.reason, Reason::SubgraphUnavailable);
+    let said = "subgraph \"plain\": does not tell its schema ({ _service { sdl } }): Cannot query field \"_service\"";
+    assert!(problem.detail.contains(said), "{problem}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_schema_that_is_not_composed_is_no_supergraph() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("supergraph.graphql");
+    std::fs::write(&path, "type Query { a: Int }").unwrap();
+    let kept = Kept::start(Source::File(path), None);
+    kept.until(|live| live.status().last_error.is_some()).await;
+    let problem = kept.live.status().last_error.clone().unwrap();
+    assert!(problem.detail.contains("names no subgraphs") && kept.live.current().is_none(), "{problem}");
 }
 
 #[tokio::test(start_paused = true)]
