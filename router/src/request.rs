@@ -9,7 +9,7 @@ use tokio::sync::watch;
 
 /// The parameters of a GraphQL request (GraphQL over HTTP, "Request Parameters").
 #[derive(Clone, Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", expecting = "an object with the member query")]
 pub struct GraphQLRequest {
     /// The document; may be absent only if another member names it.
     #[serde(default)]

@@ -116,14 +116,10 @@ pub(crate) fn check_content_type(headers: &HeaderMap) -> Result<(), GraphQLError
         return unsupported("compressed request bodies are not read");
     }
     let value = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let Some(content_type) = value.and_then(|value| MediaType::parse(value).ok()) else {
-        return unsupported("a request needs the content-type application/json");
+    let content_type = value.and_then(|value| MediaType::parse(value).ok());
+    let Some(content_type) = content_type.filter(|given| given.essence() == MediaType::new(APPLICATION, JSON)) else {
+        return unsupported("a request needs the header content-type: application/json and a body of JSON");
     };
-    if content_type.essence() != MediaType::new(APPLICATION, JSON) {
-        return unsupported(
-            "a request has to be application/json; files are uploaded by signed URLs, not by multipart",
-        );
-    }
     match content_type.get_param(CHARSET) {
         Some(charset) if !charset.unquoted_str().eq_ignore_ascii_case("utf-8") => unsupported("JSON is read as UTF-8"),
         _ => Ok(()),

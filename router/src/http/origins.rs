@@ -43,7 +43,7 @@ impl Origins {
                 .allow_origin(origins)
                 .allow_methods([Method::GET, Method::POST])
                 .allow_headers(AllowHeaders::mirror_request())
-                .expose_headers([REQUEST_ID, header::DATE])
+                .expose_headers([REQUEST_ID, header::DATE, header::RETRY_AFTER])
                 .max_age(Duration::from_secs(config.max_age_seconds)),
         )
     }

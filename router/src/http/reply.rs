@@ -85,6 +85,11 @@ fn code(error: &GraphQLError) -> Option<Code> {
     Code::deserialize(error.extensions.get("code")?).ok()
 }
 
+/// Whether errors are the request's own: the same would be said to it at any time.
+pub(crate) fn are_of_request(errors: &[GraphQLError]) -> bool {
+    errors.first().and_then(code).is_some_and(is_of_document)
+}
+
 /// Whether the request was well-formed and only its document, its variables or its rights were wrong.
 fn is_of_document(code: Code) -> bool {
     matches!(
