@@ -13,7 +13,7 @@ const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED: [HeaderName; 4] = [header::USER_AGENT, REQUEST_ID, TRACEPARENT, TRACESTATE];
 
 /// A longer value does not travel on: it would go out with every fetch, and few servers take heads as large as ours.
-const MAX_FORWARDED: usize = 1024;
+pub(crate) const MAX_FORWARDED: usize = 1024;
 
 /// The sender of a request, as far as the network tells.
 pub(crate) struct Client {

@@ -195,7 +195,10 @@ impl Exchange {
         let format = self.accept.format;
         let prepared = match self.gateway.prepare(&mut request, &context, self.deadline).await {
             Ok(prepared) => prepared,
-            Err(errors) if format == Format::EventStream => return Ok(stream::refuse(&errors)),
+            // Clients come back after a status of failure, and not after a completion.
+            Err(errors) if format == Format::EventStream && reply::are_of_request(&errors) => {
+                return Ok(stream::refuse(&errors));
+            }
             Err(errors) => return Ok(reply::errors(format, &errors)),
         };
         let summary = Summary { kind: prepared.kind(), name: prepared.operation.name.clone(), code: None };

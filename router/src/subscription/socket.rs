@@ -7,6 +7,7 @@ use super::feed::Identity;
 use super::message::{self, FromClient, FromServer, Renewal, close};
 use super::{Admitted, Event, Events};
 use crate::error::{Code, GraphQLError};
+use crate::http::client::MAX_FORWARDED;
 use crate::limits::Streams;
 use crate::request::{Caller, RequestContext};
 use crate::telemetry::metrics;
@@ -17,7 +18,7 @@ use axum::response::Response;
 use bytes::Bytes;
 use chrono::DateTime;
 use futures::StreamExt;
-use http::{HeaderValue, header};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 use serde_json::{Map, Value};
 use std::convert::Infallible;
 use std::error::Error as _;
@@ -124,6 +125,8 @@ async fn initialise(
             FromClient::Pong {} | FromClient::Complete { .. } => {}
         }
     };
+    let mut upgraded = upgraded;
+    forward(&payload, &gateway.forwarded, &mut upgraded.forward);
     let context = match authorization(&payload) {
         None => upgraded,
         Some(token) => {
@@ -149,6 +152,17 @@ fn authorization(payload: &Map<String, Value>) -> Option<HeaderValue> {
     let has_scheme = token.contains(' ');
     let value = if has_scheme { token.to_owned() } else { format!("Bearer {token}") };
     Some(HeaderValue::from_str(&value).unwrap_or(HeaderValue::from_static("Bearer ")))
+}
+
+/// Takes headers that travel on to subgraphs from a `connection_init` payload.
+fn forward(payload: &Map<String, Value>, names: &[HeaderName], headers: &mut HeaderMap) {
+    for name in names {
+        let given = payload.iter().find(|(key, _)| key.eq_ignore_ascii_case(name.as_str()));
+        let given = given.and_then(|(_, value)| value.as_str()).filter(|value| value.len() <= MAX_FORWARDED);
+        if let Some(value) = given.and_then(|value| HeaderValue::from_str(value).ok()) {
+            headers.insert(name, value);
+        }
+    }
 }
 
 /// Why a connection is not acknowledged. The reason is the code that HTTP clients get.

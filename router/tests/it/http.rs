@@ -286,8 +286,12 @@ async fn readiness_says_why_not() {
     assert_eq!(ready["status"], "no supergraph");
     assert_eq!(ready["supergraph"]["problem"], "SUBGRAPH_UNAVAILABLE", "{ready}");
     assert!(!ready.to_string().contains("absent"), "the subgraphs are nobody's business: {ready}");
-    let refused = server.post(&json!({ "query": "{ hello }" })).header("accept", JSON).send().await.unwrap();
-    assert_eq!(refused.status(), 503);
+    // Nobody comes back to an event stream that was completed.
+    for accept in [JSON, "text/event-stream"] {
+        let refused = server.post(&json!({ "query": "{ hello }" })).header("accept", accept).send().await.unwrap();
+        assert_eq!(refused.status(), 503, "{accept}");
+    }
+    let refused = server.post(&json!({ "query": "{ hello }" })).send().await.unwrap();
     assert_eq!(code(&refused.json().await.unwrap()), "SUPERGRAPH_UNAVAILABLE");
 
     let server = Server::start().await;

@@ -217,6 +217,21 @@ async fn the_same_subscription_of_one_identity_is_one_stream() {
 }
 
 #[tokio::test]
+async fn who_differs_in_a_forwarded_header_has_a_stream_of_their_own() {
+    let (server, newspaper) = start(|config| config.subgraphs.forward = vec!["x-tenant".into()]).await;
+    let mut sockets = Vec::new();
+    for (tenant, streams) in [(json!("a"), 1), (json!("b"), 2), (json!("a"), 2), (json!(null), 3)] {
+        let payload = json!({ "token": token("one", 300), "X-Tenant": tenant });
+        let mut socket = Socket::ready(&server, payload).await;
+        socket.subscribe("1", NEWS).await;
+        socket.say(json!({ "type": "ping" })).await;
+        assert_eq!(socket.hear().await, json!({ "type": "pong" }));
+        newspaper.has_open(streams).await;
+        sockets.push(socket);
+    }
+}
+
+#[tokio::test]
 async fn sharing_can_be_switched_off() {
     let (server, newspaper) = start(|config| config.subscriptions.share = Sharing::Off).await;
     let mut socket = signed_in(&server, &token("one", 300)).await;

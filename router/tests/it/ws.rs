@@ -196,6 +196,21 @@ async fn initialisation_has_a_time_limit() {
 }
 
 #[tokio::test]
+async fn forwarded_headers_come_with_the_init_or_the_upgrade() {
+    let mut config = Config::default();
+    config.subgraphs.forward = vec!["x-tenant".into()];
+    let server = Server::start_with(config).await;
+    let protocol = ("sec-websocket-protocol", "graphql-transport-ws");
+    for (payload, tenant) in [(json!({}), "a"), (json!({ "X-Tenant": "b", "x-other": "c" }), "b")] {
+        let mut socket = Socket::open(&server, &[protocol, ("x-tenant", "a")]).await.unwrap();
+        socket.say(json!({ "type": "connection_init", "payload": payload })).await;
+        socket.hear().await;
+        socket.subscribe("1", "{ header(name: \"x-tenant\") other: header(name: \"x-other\") }").await;
+        assert_eq!(socket.hear().await, next("1", json!({ "header": tenant, "other": null })));
+    }
+}
+
+#[tokio::test]
 async fn tokens_come_with_the_init_or_the_upgrade() {
     let server = Server::start().await;
     let valid = token("s", 300);
