@@ -74,6 +74,9 @@ pub struct Identity {
     pub token: hansa_token::Config,
     /// Base URL of the users service (`http://HOST:PORT/users`); not needed where it runs in the same process.
     pub url: Option<url::Url>,
+    /// For a router that stands alone: the signing keys (JWKS) of an issuer that is not the users service. Its tokens
+    /// need no session, and are accepted until they expire.
+    pub keys_url: Option<url::Url>,
 }
 
 /// The embedded mailbox.

@@ -35,6 +35,21 @@ pub enum Issuer {
     },
 }
 
+/// How a verifier reads the keys at this URL, of an issuer that is not the users service.
+///
+/// # Errors
+/// When the HTTP client cannot be made.
+pub fn keys_at(url: url::Url) -> anyhow::Result<FetchKeys> {
+    let client = reqwest::Client::builder().timeout(TIMEOUT).build()?;
+    Ok(Arc::new(move || {
+        let request = client.get(url.clone());
+        Box::pin(async move {
+            let keys = async { request.send().await?.error_for_status()?.json::<JwkSet>().await };
+            keys.await.map_err(|error| format!("{:#}", anyhow::Error::new(error)))
+        })
+    }))
+}
+
 /// A session that has ended.
 #[derive(Debug, Deserialize)]
 struct Revocation {

@@ -1,6 +1,12 @@
 //! The life of a process: start, serve, drain.
 
-use crate::{admin, config::Config, demo, identity::Issuer, registry};
+use crate::{
+    admin,
+    config::{Config, Identity},
+    demo,
+    identity::{self, Issuer},
+    registry,
+};
 use anyhow::{Context, bail};
 use axum::Router;
 use hansa_kit::{role::Task, signals::Signals};
@@ -9,6 +15,7 @@ use hansa_router::{
     server::{self, Site, Workers},
     supergraph::{self, Source},
 };
+use hansa_token::Verifier;
 use std::{
     fs::File,
     net::SocketAddr,
@@ -135,10 +142,7 @@ pub async fn router_alone(config: Config, supergraph: Option<PathBuf>) -> anyhow
         }
     };
     let mut process = Process::new(Life::Distributed, config);
-    let verifier = match process.config.identity.url.clone() {
-        Some(url) => Some(process.verifier(&Issuer::remote(url)?, &Signals::memory())),
-        None => None,
-    };
+    let verifier = process.verifier_alone()?;
     // Before anybody asks for a handle on a metric.
     let metrics = process.record_metrics().await?;
     let gateway = Gateway::start(settings, source, verifier, process.shutdown.clone())?;
@@ -175,6 +179,20 @@ impl Process {
             topics: Arc::default(),
             lock: None,
         }
+    }
+
+    /// The verifier of a router that stands alone, if it is told of an issuer.
+    fn verifier_alone(&mut self) -> anyhow::Result<Option<Arc<Verifier>>> {
+        let Identity { token, url, keys_url } = self.config.identity.clone();
+        Ok(match (url, keys_url) {
+            (None, None) => None,
+            (Some(url), None) => Some(self.verifier(&Issuer::remote(url)?, &Signals::memory())),
+            (None, Some(url)) => {
+                let token = hansa_token::Config { requires_session: false, ..token };
+                Some(Arc::new(Verifier::new(token, identity::keys_at(url)?, Arc::default())))
+            }
+            (Some(_), Some(_)) => bail!("identity.url and identity.keys_url name two issuers: leave one of them out"),
+        })
     }
 
     /// Runs a task beside, until shutdown.

@@ -117,7 +117,7 @@ pub fn viewer(user_id: Uuid, scopes: &[&str]) -> Viewer {
         iat: now,
         exp: now + 300,
         iss: "hansa".into(),
-        aud: "hansa".into(),
+        aud: vec!["hansa".into()],
     };
     Viewer::of(Arc::new(claims)).unwrap_or_default()
 }

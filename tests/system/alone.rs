@@ -6,8 +6,10 @@ use crate::{
     process::{Hansa, Settings},
 };
 use axum::{Json, Router, routing};
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD as BASE64};
+use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::{Value, json};
-use std::{net::SocketAddr, path::Path, process::Output};
+use std::{net::SocketAddr, path::Path, process::Output, time::SystemTime};
 use tokio::{net::TcpListener, process::Command};
 
 const LINK: &str =
@@ -102,6 +104,58 @@ async fn a_federation_is_composed_served_and_swapped() {
     .await;
     assert_eq!(data(url, None, both, json!({})).await, expected);
     assert_eq!(data(url, None, "{ product { stock } }", json!({})).await["product"]["stock"], 5);
+    assert_eq!(router.terminate().await, Some(0));
+}
+
+/// The key pair of RFC 8037, appendix A.
+const PRIVATE: &str = "nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A";
+const PUBLIC: &str = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo";
+/// What PKCS #8 puts before an Ed25519 key (RFC 8410).
+const PKCS8: [u8; 16] = [0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20];
+
+/// A token as identity providers issue them: no session, several audiences.
+fn foreign_token(audience: &str) -> String {
+    let key = EncodingKey::from_ed_der(&[&PKCS8[..], &BASE64.decode(PRIVATE).unwrap()].concat());
+    let header = Header { kid: Some("1".into()), ..Header::new(Algorithm::EdDSA) };
+    let expires = SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs() + 300;
+    let claims = json!({
+        "iss": "https://id.example.com/", "aud": [audience, "https://id.example.com/userinfo"], "sub": "auth0|1",
+        "exp": expires, "scope": "openid read:me",
+    });
+    jsonwebtoken::encode(&header, &claims, &key).unwrap()
+}
+
+#[tokio::test]
+async fn tokens_of_another_issuer_are_believed() {
+    let keys = json!({ "keys": [{ "kty": "OKP", "crv": "Ed25519", "use": "sig", "kid": "1", "x": PUBLIC }] });
+    let listener = TcpListener::bind(anywhere()).await.unwrap();
+    let issuer = listener.local_addr().unwrap();
+    let routes = Router::new().route("/certs", routing::get(async || Json(keys)));
+    tokio::spawn(async move { axum::serve(listener, routes).await.unwrap() });
+
+    let folder = tempfile::tempdir().unwrap();
+    let me = "extend schema @link(url: \"https://specs.apollo.dev/federation/v2.9\", import: [\"@requiresScopes\"])
+              type Query { me: String @requiresScopes(scopes: [[\"read:me\"]]) }";
+    std::fs::write(folder.path().join("prices.graphql"), me).unwrap();
+    let users = serve(anywhere(), PRODUCTS, json!({ "me": "Ann" })).await;
+    configure(folder.path(), users, users);
+    let settings = [
+        ("HANSA_IDENTITY__KEYS_URL", format!("http://{issuer}/certs")),
+        ("HANSA_IDENTITY__TOKEN__ISSUER", "https://id.example.com/".into()),
+        ("HANSA_IDENTITY__TOKEN__AUDIENCE", "https://api.example.com".into()),
+    ];
+    let settings: Settings = settings.map(|(name, value)| (name.to_owned(), value)).into();
+    let arguments = ["router", "--config", &config(folder.path())];
+    let router = Hansa::start(&arguments, &folder.path().join("data"), &settings).await;
+    let url = router.url.as_str();
+    eventually("a supergraph", async || is_ready(url).await.then_some(())).await;
+
+    let ask = async |token: Option<&str>| post(url, token, json!({ "query": "{ me }" })).await;
+    let code = |answer: &Value| answer["errors"][0]["extensions"]["code"].clone();
+    assert_eq!(ask(Some(&foreign_token("https://api.example.com"))).await.1, json!({ "data": { "me": "Ann" } }));
+    assert_eq!(code(&ask(None).await.1), "UNAUTHENTICATED");
+    let (status, refused) = ask(Some(&foreign_token("https://another.example.com"))).await;
+    assert_eq!((status, code(&refused)), (401, json!("TOKEN_INVALID")));
     assert_eq!(router.terminate().await, Some(0));
 }
 

@@ -32,11 +32,19 @@ pub struct Config {
     pub algorithms: Vec<Algorithm>,
     /// Tolerated difference between clocks, in seconds.
     pub leeway_seconds: u64,
+    /// Whether tokens must name their session (`sid`): one that does not cannot be revoked.
+    pub requires_session: bool,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { issuer: "hansa".into(), audience: "hansa".into(), algorithms: vec![Algorithm::EdDSA], leeway_seconds: 5 }
+        Self {
+            issuer: "hansa".into(),
+            audience: "hansa".into(),
+            algorithms: vec![Algorithm::EdDSA],
+            leeway_seconds: 5,
+            requires_session: true,
+        }
     }
 }
 
@@ -93,7 +101,7 @@ impl Verifier {
                 claims
             }
         };
-        if claims.exp + self.leeway() <= chrono::Utc::now().timestamp() {
+        if claims.exp.saturating_add(self.leeway()) <= chrono::Utc::now().timestamp() {
             return Err(Error::Expired);
         }
         if self.revocations.is_revoked(&claims.sid) {
@@ -110,11 +118,11 @@ impl Verifier {
         if token.len() > MAX_TOKEN_LENGTH {
             return Err(Error::Invalid);
         }
-        let header = jsonwebtoken::decode_header(token).map_err(|_| Error::Invalid)?;
+        let header = jsonwebtoken::decode_header(token).map_err(|error| invalid(&error))?;
         if !self.config.algorithms.contains(&header.alg) {
-            return Err(Error::Invalid);
+            return Err(invalid(&format_args!("{:?} is not one of token.algorithms", header.alg)));
         }
-        let kid = header.kid.ok_or(Error::Invalid)?;
+        let kid = header.kid.ok_or_else(|| invalid(&"it does not name its key (kid)"))?;
         let key = self.key(&kid).await?;
         // The algorithm is the header's, already held against the allowed ones: a key fits one family only.
         let mut validation = Validation::new(header.alg);
@@ -123,12 +131,15 @@ impl Verifier {
         validation.set_issuer(&[&self.config.issuer]);
         validation.set_audience(&[&self.config.audience]);
         validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
-        jsonwebtoken::decode::<Claims>(token, &key, &validation).map(|data| data.claims).map_err(|error| {
-            match error.kind() {
-                ErrorKind::ExpiredSignature => Error::Expired,
-                _ => Error::Invalid,
-            }
-        })
+        let decoded = jsonwebtoken::decode::<Claims>(token, &key, &validation);
+        let claims = decoded.map(|data| data.claims).map_err(|error| match error.kind() {
+            ErrorKind::ExpiredSignature => Error::Expired,
+            _ => invalid(&error),
+        })?;
+        if self.config.requires_session && claims.sid.is_empty() {
+            return Err(invalid(&"it does not name its session (sid)"));
+        }
+        Ok(claims)
     }
 
     async fn key(&self, kid: &str) -> Result<DecodingKey, Error> {
@@ -141,7 +152,7 @@ impl Verifier {
         let keys = self.keys.load();
         match keys.by_id.get(kid) {
             Some(key) => Ok(key.clone()), // an issuer that is down does not lock everybody out
-            None if fetched.is_ok() => Err(Error::Invalid),
+            None if fetched.is_ok() => Err(invalid(&"no key has its kid")),
             None => Err(Error::KeysUnavailable),
         }
     }
@@ -163,6 +174,12 @@ impl Verifier {
         self.keys.store(Arc::new(Keys { by_id, fetched: Some(Instant::now()) }));
         Ok(())
     }
+}
+
+/// What is wrong with a token is for those who set the issuer up, and for nobody who tries tokens out.
+fn invalid(why: &dyn std::fmt::Display) -> Error {
+    tracing::debug!(%why, "an access token is refused");
+    Error::Invalid
 }
 
 #[cfg(test)]

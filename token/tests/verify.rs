@@ -120,6 +120,15 @@ async fn forged_and_foreign_tokens_are_refused() {
 }
 
 #[tokio::test]
+async fn issuers_that_know_no_sessions_are_believed_where_none_is_required() {
+    let config = Config { requires_session: false, ..Config::default() };
+    let verifier = Issuer::new(Ok(keys("k"))).verifier(config);
+    let token = signed(Some("k"), &claims(json!({ "sid": null, "aud": ["other", "hansa"], "scp": ["a", "b"] })));
+    let claims = verifier.verify(&token).await.unwrap();
+    assert!(claims.has_scope("b") && claims.sid.is_empty(), "{claims:?}");
+}
+
+#[tokio::test]
 async fn clocks_may_differ_a_little() {
     let verifier = Issuer::new(Ok(keys("k"))).verifier(Config { leeway_seconds: 60, ..Config::default() });
     let expired = |ago: u64| signed(Some("k"), &claims(json!({ "exp": now() - ago })));

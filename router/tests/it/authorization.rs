@@ -147,7 +147,7 @@ fn claims(scope: &str, roles: &[&str]) -> Claims {
         iat: 0,
         exp: 0,
         iss: String::new(),
-        aud: String::new(),
+        aud: Vec::new(),
     }
 }
 

@@ -132,7 +132,7 @@ pub fn claims(sid: &str, expires_in: i64) -> Claims {
         iat: now,
         exp: now + expires_in,
         iss: "hansa".into(),
-        aud: "hansa".into(),
+        aud: vec!["hansa".into()],
     }
 }
 

@@ -39,7 +39,7 @@ impl Tokens {
             iat: now.timestamp(),
             exp: access_token_expires_at.timestamp(),
             iss: service.settings.token.issuer.clone(),
-            aud: service.settings.token.audience.clone(),
+            aud: vec![service.settings.token.audience.clone()],
         };
         Ok(Self {
             access_token: signer.sign(&claims)?,
