@@ -1,5 +1,6 @@
 //! How subgraphs are talked to: what holds for all, and what some have of their own.
 
+use super::websocket::Endpoint;
 use super::{Client, tls};
 use crate::error::Error;
 use crate::telemetry::REQUEST_ID;
@@ -75,6 +76,11 @@ pub struct Config {
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Named {
+    /// Where it is reached, in place of what the supergraph says.
+    pub url: Option<String>,
+    /// Where it takes sockets (ws or wss) for its subscriptions: graphql-transport-ws or graphql-ws, as it chooses. Without,
+    /// it is asked for event streams where everything else is asked (GraphQL over SSE, distinct connections mode).
+    pub subscription_url: Option<String>,
     /// See [`Config::timeout_ms`].
     pub timeout_ms: Option<u64>,
     /// See [`Config::connect_timeout_ms`].
@@ -229,6 +235,7 @@ impl Config {
         // No subgraph has an empty name: that is all the others.
         for name in self.named.keys().map(String::as_str).chain([""]) {
             self.client(name)?;
+            self.endpoint(name)?;
             self.headers_of(name)?;
         }
         Ok(())
@@ -244,6 +251,13 @@ impl Config {
         let has_tls = self.named.get(name).is_some_and(|named| named.tls.is_some());
         let field = if has_tls { format!("subgraphs.named.{name}.tls") } else { "subgraphs.tls".to_owned() };
         Client::with(&config).map(Some).map_err(|why| Error::Config(format!("{field}.{why}")))
+    }
+
+    /// Where one subgraph takes sockets, if it does.
+    pub(super) fn endpoint(&self, name: &str) -> Result<Option<Endpoint>, Error> {
+        let url = self.named.get(name).and_then(|named| named.subscription_url.as_deref());
+        let endpoint = url.map(|url| Endpoint::new(url, &self.of(name))).transpose();
+        endpoint.map_err(|why| Error::Config(format!("subgraphs.named.{name}.subscription_url: {why}")))
     }
 
     /// The headers that one subgraph gets.

@@ -5,6 +5,7 @@ mod breaker;
 mod config;
 mod events;
 pub mod tls;
+mod websocket;
 mod wire;
 
 pub use config::{Config, HttpVersion, Named, Secret, Variable};
@@ -19,10 +20,12 @@ use breaker::Breaker;
 use bytes::Bytes;
 use futures::stream::BoxStream;
 use http::{HeaderMap, HeaderName, Response, StatusCode, Uri};
+use std::borrow::Cow;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
+use websocket::Endpoint;
 use wire::Wants;
 
 /// The path of a subgraph whose URL names none.
@@ -60,6 +63,8 @@ struct Way {
     headers: HeaderMap,
     /// Headers of clients that are not for it; see [`Config::forward`].
     withheld: Vec<HeaderName>,
+    /// Where it takes its subscriptions, if not there.
+    sockets: Option<Endpoint>,
     breaker: Breaker,
     retries: Counter,
     config: Config,
@@ -77,6 +82,9 @@ pub enum FetchError {
     /// The answer broke off, or is not GraphQL.
     #[error("unavailable: {0}")]
     Unavailable(String),
+    /// The subgraph does not take what it was sent.
+    #[error("refused: {0}")]
+    Refused(String),
     /// The answer has a status that is no success and is not GraphQL.
     #[error("answered with status {0}")]
     Status(StatusCode),
@@ -98,6 +106,7 @@ impl FetchError {
             Self::Connect(_) => "connect",
             Self::Broken(_) => "broken",
             Self::Unavailable(_) => "unavailable",
+            Self::Refused(_) => "refused",
             Self::Status(_) => "status",
             Self::TooLarge(_) => "too_large",
             Self::Timeout => "timeout",
@@ -110,7 +119,7 @@ impl FetchError {
         match self {
             Self::Connect(_) | Self::Broken(_) => true,
             Self::Status(status) => wire::is_overload(*status),
-            Self::Unavailable(_) | Self::TooLarge(_) | Self::Timeout | Self::LeftAlone => false,
+            Self::Unavailable(_) | Self::Refused(_) | Self::TooLarge(_) | Self::Timeout | Self::LeftAlone => false,
         }
     }
 
@@ -119,7 +128,7 @@ impl FetchError {
         match self {
             Self::Connect(_) | Self::Broken(_) | Self::Unavailable(_) | Self::Timeout => true,
             Self::Status(status) => wire::is_overload(*status),
-            Self::TooLarge(_) | Self::LeftAlone => false,
+            Self::Refused(_) | Self::TooLarge(_) | Self::LeftAlone => false,
         }
     }
 }
@@ -132,7 +141,9 @@ impl Subgraph {
         transport: Transport,
         config: &Config,
     ) -> Result<Self, crate::Error> {
-        let (name, url) = (name.into(), url.into());
+        let name = name.into();
+        let named = config.named.get(&name).and_then(|named| named.url.clone());
+        let url = named.unwrap_or_else(|| url.into());
         let uri =
             uri(&url, &transport).map_err(|why| crate::Error::Config(format!("URL of subgraph {name}: {why}")))?;
         let transport = match transport {
@@ -140,11 +151,12 @@ impl Subgraph {
             local => local,
         };
         let (headers, withheld) = (config.headers_of(&name)?, config.withheld_from(&name));
+        let sockets = config.endpoint(&name)?;
         let config = config.of(&name);
         let state = gauge!(metrics::BREAKER, "subgraph" => name.clone());
         let breaker = Breaker::new(config.breaker_failures, Duration::from_millis(config.breaker_open_ms), state);
         let retries = counter!(metrics::FETCH_RETRIES, "subgraph" => name.clone());
-        let way = Arc::new(Way { transport, uri, headers, withheld, breaker, retries, config });
+        let way = Arc::new(Way { transport, uri, headers, withheld, sockets, breaker, retries, config });
         let duration = histogram!(metrics::FETCH_DURATION, "subgraph" => name.clone(), "outcome" => "ok");
         Ok(Self { name, url, sdl: None, way, in_flight: InFlight::default(), duration })
     }
@@ -258,12 +270,17 @@ impl Way {
             .with_jitter()
             .with_max_times(self.config.retries);
         let retried = attempt.retry(pauses).when(FetchError::is_transient).notify(|_, _| self.retries.increment(1));
-        tokio::time::timeout_at(deadline, retried).await.unwrap_or(Err(FetchError::Timeout))
+        in_time(deadline, retried).await
     }
 
     async fn attempt(&self, body: Bytes, headers: &HeaderMap, deadline: Instant) -> Result<Bytes, FetchError> {
+        self.admitted(self.ask(body, headers, deadline)).await
+    }
+
+    /// Does what the breaker lets be done, and lets it know how that went.
+    async fn admitted<T>(&self, work: impl Future<Output = Result<T, FetchError>>) -> Result<T, FetchError> {
         let permit = self.breaker.admit().ok_or(FetchError::LeftAlone)?;
-        let outcome = self.ask(body, headers, deadline).await;
+        let outcome = work.await;
         permit.settle(!outcome.as_ref().is_err_and(FetchError::is_ill));
         outcome
     }
@@ -273,16 +290,21 @@ impl Way {
             let response = self.send(headers, body, Wants::Json).await?;
             wire::read(response, self.config.max_response_bytes).await
         };
-        tokio::time::timeout_at(deadline, answer).await.unwrap_or(Err(FetchError::Timeout))
+        in_time(deadline, answer).await
     }
 
     async fn send(&self, headers: &HeaderMap, body: Bytes, wants: Wants) -> Result<Response<Body>, FetchError> {
+        wire::send(&self.transport, &self.uri, [&self.meant(headers), &self.headers], body, wants).await
+    }
+
+    /// Those of the client's headers that are for this subgraph.
+    fn meant<'h>(&self, headers: &'h HeaderMap) -> Cow<'h, HeaderMap> {
         if self.withheld.is_empty() {
-            return wire::send(&self.transport, &self.uri, [headers, &self.headers], body, wants).await;
+            return Cow::Borrowed(headers);
         }
         let mut headers = headers.clone();
         self.withheld.iter().for_each(|name| drop(headers.remove(name)));
-        wire::send(&self.transport, &self.uri, [&headers, &self.headers], body, wants).await
+        Cow::Owned(headers)
     }
 
     async fn stream(
@@ -291,19 +313,25 @@ impl Way {
         headers: &HeaderMap,
         deadline: Instant,
     ) -> Result<BoxStream<'static, Result<Bytes, FetchError>>, FetchError> {
-        let permit = self.breaker.admit().ok_or(FetchError::LeftAlone)?;
+        let limit = self.config.max_response_bytes;
+        if let Some(sockets) = &self.sockets {
+            let headers = self.meant(headers);
+            let opening = sockets.open([&headers, &self.headers], &body, limit);
+            return self.admitted(in_time(deadline, opening)).await;
+        }
         let opening = self.send(headers, body, Wants::Events);
-        let outcome = tokio::time::timeout_at(deadline, opening).await.unwrap_or(Err(FetchError::Timeout));
-        permit.settle(!outcome.as_ref().is_err_and(FetchError::is_ill));
-        let response = outcome?;
+        let response = self.admitted(in_time(deadline, opening)).await?;
         if wire::is_events(response.headers()) {
-            return Ok(events::results(response.into_body(), self.config.max_response_bytes));
+            return Ok(events::results(response.into_body(), limit));
         }
         // A subgraph that refuses the operation may do so as an ordinary GraphQL answer.
-        let reading = wire::read(response, self.config.max_response_bytes);
-        let answer = tokio::time::timeout_at(deadline, reading).await.unwrap_or(Err(FetchError::Timeout))?;
+        let answer = in_time(deadline, wire::read(response, limit)).await?;
         Ok(Box::pin(futures::stream::once(std::future::ready(Ok(answer)))))
     }
+}
+
+async fn in_time<T>(deadline: Instant, work: impl Future<Output = Result<T, FetchError>>) -> Result<T, FetchError> {
+    tokio::time::timeout_at(deadline, work).await.unwrap_or(Err(FetchError::Timeout))
 }
 
 fn uri(url: &str, transport: &Transport) -> Result<Uri, String> {

@@ -10,18 +10,20 @@ use http::header::{ACCEPT, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper_util::client::legacy::{self, connect::HttpConnector};
-use hyper_util::rt::{TokioExecutor, TokioTimer};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 use thread_local::ThreadLocal;
-use tower::ServiceExt;
+use tower::{Service, ServiceExt};
 
 /// What an answer to a query or mutation may be (GraphQL over HTTP, "Accept").
 const ACCEPT_JSON: HeaderValue = HeaderValue::from_static("application/graphql-response+json, application/json;q=0.9");
 /// What an answer to a subscription must be (GraphQL over SSE, "Distinct connections mode").
 const ACCEPT_EVENTS: HeaderValue = HeaderValue::from_static("text/event-stream");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
+type Connection = <Connector as Service<Uri>>::Response;
 
 /// How often the other side of an HTTP/2 connection is asked whether it is still there while fetches wait for it, and how
 /// long it may take to say so: a connection that has died must not take them all with it until they run out of time.
@@ -42,7 +44,7 @@ struct Pools {
 
 /// Each thread has connections of its own: what belongs to one request is then awaited in one place.
 #[derive(Debug)]
-struct Pool {
+pub(super) struct Pool {
     connector: Connector,
     http: HttpVersion,
     by_thread: ThreadLocal<legacy::Client<Connector, Full<Bytes>>>,
@@ -68,13 +70,19 @@ impl Client {
 }
 
 impl Pool {
-    fn new(http: HttpVersion, config: &Config) -> Result<Self, String> {
+    pub(super) fn new(http: HttpVersion, config: &Config) -> Result<Self, String> {
         let mut tcp = HttpConnector::new();
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
         tcp.set_connect_timeout(Some(Duration::from_millis(config.connect_timeout_ms)));
         tcp.set_keepalive(Some(Duration::from_secs(30)));
         Ok(Self { connector: Connector::new(tcp, http, &config.tls)?, http, by_thread: ThreadLocal::new() })
+    }
+
+    /// Opens a connection that is not pooled, with TLS if the URL asks for it.
+    pub(super) async fn connect(&self, url: Uri) -> Result<TokioIo<Connection>, FetchError> {
+        let connected = self.connector.clone().oneshot(url).await;
+        connected.map(TokioIo::new).map_err(|error| FetchError::Connect(chain(&*error)))
     }
 
     fn of_this_thread(&self) -> &legacy::Client<Connector, Full<Bytes>> {

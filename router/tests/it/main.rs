@@ -22,5 +22,6 @@ mod sse;
 mod streams;
 mod supergraph;
 mod transport;
+mod websocket;
 mod wire;
 mod ws;
