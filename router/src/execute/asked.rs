@@ -9,9 +9,10 @@ use smallvec::{SmallVec, smallvec};
 use std::collections::HashSet;
 use std::hash::BuildHasher;
 use std::ops::Range;
+use std::sync::atomic::Ordering;
 
-/// There is room for the first representation, if it is no longer, in bytes.
-const REPRESENTATION: usize = 128;
+/// There is room for so much text at most before it is needed, in bytes.
+const MAX_TEXT: usize = 1 << 16;
 
 /// So many entities are given away without room being asked for.
 const AT_ONCE: usize = 32;
@@ -36,13 +37,14 @@ pub(super) struct Asked {
 impl Asked {
     /// Collects the representations of all objects that the paths lead to. Those that are equal, byte for byte, are
     /// asked for once.
-    pub(super) fn for_entities(entities: &Entities, data: &Data<'_>) -> Self {
+    pub(super) fn for_entities(entities: &Entities, data: &Data) -> Self {
         let mut asked = Self { moment: data.moment(), ..Self::default() };
         let hashes = DefaultHashBuilder::default();
         let objects = entities.at.objects(data);
         let mut known: HashTable<(Range<usize>, usize)> = HashTable::with_capacity(objects.len().min(MAX_GUESS));
         let text = &mut asked.representations;
-        text.reserve(REPRESENTATION);
+        let last_size = entities.last_size.load(Ordering::Relaxed);
+        text.reserve(last_size);
         asked.objects.reserve(objects.len());
         for object in objects {
             let end = text.len();
@@ -53,10 +55,6 @@ impl Asked {
             if !entities.representation.write(data, object, text) {
                 text.truncate(end);
                 continue;
-            }
-            if asked.entities == 0 {
-                // The others will be like it, if they are others.
-                text.reserve((text.len() + 1) * asked.objects.capacity().min(MAX_GUESS));
             }
             let hash = hashes.hash_one(&text[start..]);
             let entity = match known.find(hash, |(known, _)| text[known.clone()] == text[start..]) {
@@ -74,11 +72,14 @@ impl Asked {
             };
             asked.objects.push((object, entity));
         }
+        if text.len() != last_size {
+            entities.last_size.store(text.len().min(MAX_TEXT), Ordering::Relaxed);
+        }
         asked
     }
 
     /// Every object that the paths lead to.
-    pub(super) fn for_objects(at: &Paths, data: &Data<'_>) -> Self {
+    pub(super) fn for_objects(at: &Paths, data: &Data) -> Self {
         let objects = at.objects(data).into_iter().map(|object| (object, 0)).collect();
         Self { entities: 1, objects, moment: data.moment(), ..Self::default() }
     }
@@ -100,7 +101,7 @@ impl Asked {
 
     /// Gives each object its entity; those that are no objects are passed over. `shares` says whether several objects may
     /// have the same one; otherwise they get copies.
-    pub(super) fn distribute(&self, found: &[Value], data: &mut Data<'_>, interfaces: &HashSet<String>, shares: bool) {
+    pub(super) fn distribute(&self, found: &[Value], data: &mut Data, interfaces: &HashSet<String>, shares: bool) {
         let mut uses: SmallVec<[usize; AT_ONCE]> = smallvec![0; found.len()];
         for (_, entity) in &self.objects {
             if let Some(uses) = uses.get_mut(*entity) {

@@ -12,6 +12,7 @@
 //! well is copied first.
 
 use super::names::Name;
+use bytes::Bytes;
 use std::collections::HashSet;
 use std::num::NonZero;
 use std::ops::Range;
@@ -88,6 +89,13 @@ impl Value {
 #[derive(Clone, Copy, Debug)]
 struct PartId(NonZero<u32>);
 
+/// Has room for so many more; and for some that come later, if the list has to be moved at all.
+fn make_room<T>(list: &mut Vec<T>, more: usize) {
+    if list.capacity() - list.len() < more {
+        list.reserve(more + more / 4);
+    }
+}
+
 /// Half as wide as an index, to keep what waits for subgraphs small. An arena of so many would not fit into memory.
 fn narrow(index: usize) -> u32 {
     u32::try_from(index).unwrap_or(u32::MAX)
@@ -95,9 +103,9 @@ fn narrow(index: usize) -> u32 {
 
 /// The response data of one request.
 #[derive(Debug)]
-pub(super) struct Data<'a> {
-    /// What subgraphs sent.
-    texts: Vec<&'a str>,
+pub(super) struct Data {
+    /// What subgraphs sent, or as much of it as is needed. UTF-8.
+    texts: Vec<Bytes>,
     fields: Vec<Field>,
     items: Vec<Value>,
     objects: Vec<Object>,
@@ -119,6 +127,14 @@ pub(super) struct Room {
 /// The most that there is room for before it is needed, in each list of the arena.
 const MAX_ROOM: usize = 1 << 14;
 
+/// How much there is of some [`Data`].
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Extent {
+    fields: usize,
+    items: usize,
+    objects: usize,
+}
+
 /// A moment in the life of some [`Data`].
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Moment(usize);
@@ -129,7 +145,7 @@ enum Place {
     InPart(usize),
 }
 
-impl Default for Data<'_> {
+impl Default for Data {
     fn default() -> Self {
         Self {
             texts: Vec::new(),
@@ -143,7 +159,7 @@ impl Default for Data<'_> {
     }
 }
 
-impl<'a> Data<'a> {
+impl Data {
     /// The object that everything is below.
     pub(super) const ROOT: ObjectId = ObjectId(0);
 
@@ -152,13 +168,15 @@ impl<'a> Data<'a> {
     pub(super) fn extend<T>(&mut self, room: &Room, add: impl FnOnce(&mut Self) -> T) -> T {
         let last = [&room.fields, &room.items, &room.objects];
         let [fields, items, objects] = last.map(|last| last.load(Ordering::Relaxed));
-        self.fields.reserve(fields);
-        self.items.reserve(items);
-        self.objects.reserve(objects);
-        let before = self.sizes();
+        make_room(&mut self.fields, fields);
+        make_room(&mut self.items, items);
+        make_room(&mut self.objects, objects);
+        let before = self.extent();
         let added = add(self);
-        for (last, (now, before)) in last.into_iter().zip(self.sizes().into_iter().zip(before)) {
-            let size = (now - before).min(MAX_ROOM);
+        let now = self.extent();
+        let grown = [now.fields - before.fields, now.items - before.items, now.objects - before.objects];
+        for (last, size) in last.into_iter().zip(grown) {
+            let size = size.min(MAX_ROOM);
             // What is written is taken from the caches of other cores.
             if last.load(Ordering::Relaxed) != size {
                 last.store(size, Ordering::Relaxed);
@@ -167,21 +185,16 @@ impl<'a> Data<'a> {
         added
     }
 
-    fn sizes(&self) -> [usize; 3] {
-        [self.fields.len(), self.items.len(), self.objects.len()]
-    }
-
     /// The JSON text of a scalar.
-    pub(super) fn json(&self, value: Value) -> Option<&'a [u8]> {
+    pub(super) fn json(&self, value: Value) -> Option<&[u8]> {
         let Value::Scalar { text, start, len } = value else { return None };
-        self.texts[usize::from(text)].as_bytes().get(start as usize..start as usize + len as usize)
+        self.texts[usize::from(text)].get(start as usize..start as usize + len as usize)
     }
 
     /// The text of a string that holds no escapes.
-    pub(super) fn string(&self, value: Value) -> Option<&'a str> {
-        let Value::Scalar { text, start, len } = value else { return None };
-        let json = self.texts[usize::from(text)].get(start as usize..start as usize + len as usize)?;
-        json.strip_prefix('"')?.strip_suffix('"')
+    pub(super) fn string(&self, value: Value) -> Option<&str> {
+        let json = self.json(value)?;
+        std::str::from_utf8(json.strip_prefix(b"\"")?.strip_suffix(b"\"")?).ok()
     }
 
     /// A field's value.
@@ -208,7 +221,7 @@ impl<'a> Data<'a> {
     }
 
     /// The type that an object says it has.
-    pub(super) fn typename(&self, object: ObjectId) -> Option<&'a str> {
+    pub(super) fn typename(&self, object: ObjectId) -> Option<&str> {
         self.string(self.get(object, Name::TYPENAME)?)
     }
 
@@ -233,11 +246,34 @@ impl<'a> Data<'a> {
     }
 
     /// Adds a text; nothing if there are too many, or it is too long.
-    pub(super) fn add_text(&mut self, text: &'a str) -> Option<TextId> {
+    pub(super) fn add_text(&mut self, text: Bytes) -> Option<TextId> {
         let number = u16::try_from(self.texts.len()).ok();
         let number = number.filter(|_| u32::try_from(text.len()).is_ok())?;
         self.texts.push(text);
         Some(TextId(number))
+    }
+
+    /// Forgets all of a text but the scalars of what was added since. They stand close together then, and the memory of the
+    /// answer can take the next one.
+    pub(super) fn condense(&mut self, text: TextId, since: Extent) {
+        let mut kept = Vec::new();
+        let whole = &self.texts[usize::from(text.0)];
+        let fields = self.fields[since.fields..].iter_mut().map(|field| &mut field.value);
+        for value in fields.chain(&mut self.items[since.items..]) {
+            if let Value::Scalar { text: of, start, len } = value
+                && *of == text.0
+            {
+                let moved = narrow(kept.len());
+                kept.extend_from_slice(&whole[*start as usize..*start as usize + *len as usize]);
+                *start = moved;
+            }
+        }
+        self.texts[usize::from(text.0)] = kept.into();
+    }
+
+    /// How much there is.
+    pub(super) fn extent(&self) -> Extent {
+        Extent { fields: self.fields.len(), items: self.items.len(), objects: self.objects.len() }
     }
 
     /// Adds an object.
@@ -489,16 +525,16 @@ mod tests {
     use super::super::names::Names;
     use super::*;
 
-    fn object(data: &mut Data<'_>, fields: &[(Name, Value)]) -> ObjectId {
+    fn object(data: &mut Data, fields: &[(Name, Value)]) -> ObjectId {
         data.add_object(&fields.iter().map(|&(name, value)| Field { name, value }).collect::<Vec<_>>())
     }
 
-    fn absorb(data: &mut Data<'_>, target: ObjectId, source: ObjectId) {
+    fn absorb(data: &mut Data, target: ObjectId, source: ObjectId) {
         data.absorb(target, source, &HashSet::from(["Node".to_owned()]), data.moment());
     }
 
-    fn scalar<'a>(data: &mut Data<'a>, text: &'a str) -> Value {
-        data.add_text(text).unwrap().piece(0, text.len())
+    fn scalar(data: &mut Data, text: &'static str) -> Value {
+        data.add_text(text.into()).unwrap().piece(0, text.len())
     }
 
     fn names<const N: usize>(keys: [&str; N]) -> [Name; N] {

@@ -21,12 +21,11 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tracing::Instrument;
 
-/// What subgraphs sent, a place for each fetch of the plan; what is parsed borrows from it.
+/// How long fetches took, a place for each one of the plan.
 pub(super) struct Received(Vec<Place>);
 
 #[derive(Default)]
 struct Place {
-    bytes: OnceLock<Bytes>,
     took: OnceLock<Duration>,
 }
 
@@ -51,13 +50,13 @@ pub(super) struct Execution<'a> {
     pub(super) deadline: Instant,
     pub(super) received: &'a Received,
     /// Locked for moments only, never while waiting.
-    state: Mutex<State<'a>>,
+    state: Mutex<State>,
 }
 
 /// What is known so far.
 #[derive(Default)]
-pub(super) struct State<'a> {
-    pub(super) data: Data<'a>,
+pub(super) struct State {
+    pub(super) data: Data,
     pub(super) failures: Failures,
 }
 
@@ -99,7 +98,7 @@ impl<'a> Execution<'a> {
     }
 
     /// What is known when everything has run.
-    pub(super) fn finish(self) -> State<'a> {
+    pub(super) fn finish(self) -> State {
         self.state.into_inner().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -151,9 +150,8 @@ impl<'a> Execution<'a> {
     }
 
     fn accept(&self, fetch: &'a Fetch, bytes: Bytes, asked: Vec<Asked>) {
-        let bytes = self.received.0[fetch.index].bytes.get_or_init(|| bytes);
         let mut state = self.state();
-        let parsed = state.data.extend(&fetch.room, |data| response::parse(bytes, &fetch.shape, data));
+        let parsed = state.data.extend(&fetch.room, |data| response::parse(&bytes, &fetch.shape, data));
         let outcome = match parsed {
             Ok(response) => self.merge(fetch, response, &asked, &mut state),
             Err(error) => Err(format!("not a GraphQL answer: {error}")),
@@ -165,13 +163,7 @@ impl<'a> Execution<'a> {
     }
 
     /// Merges what an answer holds; says what of it cannot be what was asked for.
-    fn merge(
-        &self,
-        fetch: &'a Fetch,
-        response: Response,
-        asked: &[Asked],
-        state: &mut State<'a>,
-    ) -> Result<(), String> {
+    fn merge(&self, fetch: &'a Fetch, response: Response, asked: &[Asked], state: &mut State) -> Result<(), String> {
         let Response { data: answer, errors } = response;
         let State { data, failures } = state;
         if !errors.is_empty() {
@@ -226,7 +218,7 @@ impl<'a> Execution<'a> {
         report.failure(error);
     }
 
-    fn state(&self) -> MutexGuard<'_, State<'a>> {
+    fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -296,6 +288,6 @@ impl Body {
     }
 }
 
-fn rename(data: &mut Data<'_>, value: Value, renames: &[Rename]) {
+fn rename(data: &mut Data, value: Value, renames: &[Rename]) {
     renames.iter().for_each(|rename| rename.apply(data, value));
 }

@@ -86,7 +86,7 @@ pub async fn run(
 }
 
 /// Writes the client's answer.
-fn project(supergraph: &Supergraph, operation: &Operation, variables: &Variables, state: State<'_>) -> Answer {
+fn project(supergraph: &Supergraph, operation: &Operation, variables: &Variables, state: State) -> Answer {
     let State { data, mut failures } = state;
     let introspection = operation.introspect(supergraph, variables);
     let projection = &operation.projection;

@@ -9,9 +9,11 @@ use smallvec::SmallVec;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::{ControlFlow, Range};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// So many objects are found before more room is needed.
+/// There is room for so many objects at least, and for so many at most before it is needed.
 const AT_ONCE: usize = 32;
+const MAX_ROOM: usize = 1 << 14;
 
 /// A path of a plan, such as `topProducts.@.reviews.@|[Review].author`. The lists on the way are not written down: a
 /// plan names one `@` for lists of any depth, so that every list is entered anyway.
@@ -85,7 +87,7 @@ impl Path {
     /// Calls `found` with each place that it leads to until that breaks; an object may be in many.
     pub(super) fn places<'p>(
         &'p self,
-        data: &Data<'_>,
+        data: &Data,
         found: &mut dyn FnMut(&[Element<'p>], ObjectId) -> ControlFlow<()>,
     ) -> ControlFlow<()> {
         places(&self.0, data, Value::Object(Data::ROOT), &mut Vec::new(), found)
@@ -99,6 +101,8 @@ pub(super) struct Paths {
     all: Vec<Path>,
     /// Every place on the way, behind those that it is reached from.
     stops: Vec<Stop>,
+    /// How many objects were met the last time.
+    last: AtomicUsize,
 }
 
 /// A place on the way of some paths.
@@ -126,7 +130,7 @@ impl Paths {
             }
             stops.push(Stop { from, ends: paths.contains(&[][..]) });
         }
-        Self { all, stops }
+        Self { all, stops, last: AtomicUsize::new(0) }
     }
 
     pub(super) fn iter(&self) -> std::slice::Iter<'_, Path> {
@@ -134,19 +138,23 @@ impl Paths {
     }
 
     /// The objects that they lead to, each once.
-    pub(super) fn objects(&self, data: &Data<'_>) -> Vec<ObjectId> {
+    pub(super) fn objects(&self, data: &Data) -> Vec<ObjectId> {
         let met = vec![0; if data.shares() { data.len() } else { 0 }];
-        let mut walk = Walk { data, objects: Vec::with_capacity(AT_ONCE), met, stop: 0 };
+        let last = self.last.load(Ordering::Relaxed);
+        let mut walk = Walk { data, objects: Vec::with_capacity(last.max(AT_ONCE)), met, stop: 0 };
         let mut reached: SmallVec<[Range<usize>; AT_ONCE]> = SmallVec::new();
-        let mut found = Vec::new();
         for stop in &self.stops {
             let start = walk.objects.len();
             walk.arrive(stop, &reached);
             reached.push(start..walk.objects.len());
-            if stop.ends {
-                found.extend_from_slice(&walk.objects[start..]);
-            }
         }
+        let Walk { objects, .. } = walk;
+        if objects.len() != last {
+            self.last.store(objects.len().min(MAX_ROOM), Ordering::Relaxed);
+        }
+        let ends = reached.iter().zip(&self.stops).filter(|(_, stop)| stop.ends).map(|(range, _)| range.clone());
+        let mut found = Vec::with_capacity(ends.clone().map(|range| range.len()).sum());
+        ends.for_each(|range| found.extend_from_slice(&objects[range]));
         if self.stops.iter().filter(|stop| stop.ends).count() > 1 {
             let mut taken = vec![false; data.len()];
             found.retain(|object| !std::mem::replace(&mut taken[object.index()], true));
@@ -163,8 +171,8 @@ fn rest(paths: BTreeSet<&[Segment]>) -> Rest<'_> {
 }
 
 /// A walk along some paths.
-struct Walk<'d, 'a> {
-    data: &'d Data<'a>,
+struct Walk<'d> {
+    data: &'d Data,
     /// The objects at all stops so far.
     objects: Vec<ObjectId>,
     /// The number of the stop where an object was met last, by [`ObjectId::index`]; empty while none can be met twice.
@@ -173,7 +181,7 @@ struct Walk<'d, 'a> {
     stop: u32,
 }
 
-impl Walk<'_, '_> {
+impl Walk<'_> {
     /// Finds the objects at the next stop.
     fn arrive(&mut self, stop: &Stop, reached: &[Range<usize>]) {
         self.stop += 1;
@@ -213,7 +221,7 @@ impl Walk<'_, '_> {
 
 fn places<'p>(
     segments: &'p [Segment],
-    data: &Data<'_>,
+    data: &Data,
     value: Value,
     path: &mut Vec<Element<'p>>,
     found: &mut dyn FnMut(&[Element<'p>], ObjectId) -> ControlFlow<()>,

@@ -19,6 +19,7 @@ use hive_router_query_planner::planner::plan_nodes::{
 };
 use hive_router_query_planner::state::supergraph_state::{OperationKind, SupergraphDefinition, SupergraphState};
 use std::collections::{BTreeSet, HashSet};
+use std::sync::atomic::AtomicUsize;
 
 /// A plan prepared for execution.
 #[derive(Debug)]
@@ -117,6 +118,8 @@ pub(super) struct Entities {
     pub(super) at: Paths,
     /// What the subgraph needs to know of each.
     pub(super) representation: Representation,
+    /// How long the text of all representations was the last time, in bytes.
+    pub(super) last_size: AtomicUsize,
     pub(super) renames: Vec<Rename>,
     /// Whether several objects may have the same entity. If what is below it could be asked for more, differently for
     /// each object, they may not.
@@ -162,7 +165,7 @@ impl Types {
     }
 
     /// Whether an object may have one of these types: it says so, or says nothing.
-    pub(super) fn allow(&self, data: &Data<'_>, object: ObjectId) -> bool {
+    pub(super) fn allow(&self, data: &Data, object: ObjectId) -> bool {
         data.typename(object).is_none_or(|name| self.contains(name))
     }
 }
@@ -238,6 +241,7 @@ impl Compiler<'_> {
                 variable: Variable::new("representations"),
                 at: self.paths(at),
                 representation: self.representation(requires, fetch.input_rewrites.as_deref()),
+                last_size: AtomicUsize::new(0),
                 renames,
                 shares: shape.below("_entities").is_some_and(|shape| shape.is_flat()),
             }]),
@@ -279,6 +283,7 @@ impl Compiler<'_> {
             variable: Variable::new(&alias.representations_variable_name),
             at: self.paths(&alias.merge_paths),
             representation: self.representation(&alias.requires, alias.input_rewrites.as_deref()),
+            last_size: AtomicUsize::new(0),
             renames: self.renames(alias.output_rewrites.as_deref()),
             shares: shape.below(&alias.alias).is_some_and(|shape| shape.is_flat()),
         }
@@ -379,11 +384,11 @@ impl Variable {
 
 impl Rename {
     /// Applies it to an answer, or to one entity of an answer.
-    pub(super) fn apply(&self, data: &mut Data<'_>, value: Value) {
+    pub(super) fn apply(&self, data: &mut Data, value: Value) {
         self.apply_from(&self.path, data, value);
     }
 
-    fn apply_from(&self, path: &[RenameSegment], data: &mut Data<'_>, value: Value) {
+    fn apply_from(&self, path: &[RenameSegment], data: &mut Data, value: Value) {
         match (value, path) {
             (Value::List(list), _) => {
                 for nth in 0..data.items(list).len() {

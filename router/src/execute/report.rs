@@ -13,11 +13,11 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::ControlFlow;
 
 /// What is needed to report on one fetch.
-pub(super) struct Report<'r, 'a> {
+pub(super) struct Report<'r> {
     pub(super) fetch: &'r Fetch,
     pub(super) asked: &'r [Asked],
     /// What is known so far.
-    pub(super) data: &'r Data<'a>,
+    pub(super) data: &'r Data,
     pub(super) names: &'r Names,
     pub(super) projection: &'r Projection,
     pub(super) failures: &'r mut Failures,
@@ -33,7 +33,7 @@ enum Origin {
     Entity(usize, usize, Vec<Json>),
 }
 
-impl<'a> Report<'_, 'a> {
+impl Report<'_> {
     /// Reports the error of a fetch that brought nothing: once for each root field, or once for all entities.
     pub(super) fn failure(self, mut error: GraphQLError) {
         if let Target::Fields { at: None, keys, .. } = &self.fetch.target {

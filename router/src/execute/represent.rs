@@ -83,7 +83,7 @@ impl Representation {
 
     /// Appends the representation of an object. Writes nothing and gives false if the object cannot be resolved: its
     /// type does not fit, or something needed is missing (because it could not be fetched, or is null but must not be).
-    pub(super) fn write(&self, data: &Data<'_>, object: ObjectId, out: &mut Vec<u8>) -> bool {
+    pub(super) fn write(&self, data: &Data, object: ObjectId, out: &mut Vec<u8>) -> bool {
         let start = out.len();
         if let Some(written) = self.plain.as_ref().and_then(|plain| plain.write(data, object, out)) {
             if !written {
@@ -124,7 +124,7 @@ impl Plain {
     }
 
     /// As [`Representation::write`]; nothing if some field is no scalar. What was written before that stays.
-    fn write(&self, data: &Data<'_>, object: ObjectId, out: &mut Vec<u8>) -> Option<bool> {
+    fn write(&self, data: &Data, object: ObjectId, out: &mut Vec<u8>) -> Option<bool> {
         if self.types.as_ref().is_some_and(|types| !types.allow(data, object)) {
             return Some(false);
         }
@@ -188,8 +188,8 @@ fn items(selections: &SelectionSet, parent: Option<&str>, schema: &SupergraphSta
     items.collect()
 }
 
-struct Writer<'o, 'a> {
-    data: &'o Data<'a>,
+struct Writer<'o> {
+    data: &'o Data,
     out: &'o mut Vec<u8>,
     /// As [`Representation::repeats`].
     repeats: bool,
@@ -199,7 +199,7 @@ struct Writer<'o, 'a> {
     known: usize,
 }
 
-impl Writer<'_, '_> {
+impl Writer<'_> {
     fn object(&mut self, object: ObjectId, items: &[Item], called: Option<&str>) -> Result<(), Unknown> {
         self.out.push(b'{');
         let outer = std::mem::replace(&mut self.is_first, true);

@@ -5,6 +5,7 @@ use super::data::{Data, Field, ObjectId, TextId, Value};
 use super::failure::Reported;
 use super::likeness::Class;
 use super::shape::{Form, Shape};
+use bytes::Bytes;
 use hashbrown::DefaultHashBuilder;
 use smallvec::SmallVec;
 use sonic_rs::Read as Json;
@@ -88,11 +89,12 @@ struct Known<'a> {
 
 /// Reads an answer. Anything but an object with `data` or `errors` is refused; what was added of it to `data` is then
 /// not to be reached from anywhere.
-pub(super) fn parse<'a>(bytes: &'a [u8], shape: &Shape, data: &mut Data<'a>) -> Read<Response> {
+pub(super) fn parse(bytes: &Bytes, shape: &Shape, data: &mut Data) -> Read<Response> {
+    let before = data.extent();
     let text = simdutf8::basic::from_utf8(bytes).map_err(Malformed::from)?;
     // Half a surrogate pair is JSON, too, and passes as it came.
     let parser = Parser::new(Json::from(text)).utf8_lossy();
-    let id = data.add_text(text).ok_or(Malformed::TooLong)?;
+    let id = data.add_text(bytes.clone()).ok_or(Malformed::TooLong)?;
     let mut reader = Reader {
         text,
         id,
@@ -108,9 +110,14 @@ pub(super) fn parse<'a>(bytes: &'a [u8], shape: &Shape, data: &mut Data<'a>) -> 
         hashes: DefaultHashBuilder::default(),
         looked: 0,
         found: 0,
+        skipped: 0,
         depth: 0,
     };
-    reader.response(shape)
+    let response = reader.response(shape)?;
+    if reader.skipped > text.len() / 2 {
+        data.condense(id, before);
+    }
+    Ok(response)
 }
 
 struct Reader<'a, 'd> {
@@ -119,7 +126,7 @@ struct Reader<'a, 'd> {
     id: TextId,
     /// Finds the tokens.
     parser: Parser<Json<'a>>,
-    data: &'d mut Data<'a>,
+    data: &'d mut Data,
     /// The fields of the objects that are not complete yet.
     fields: SmallVec<[Field; AT_ONCE]>,
     /// The items of the lists that are not complete yet.
@@ -133,6 +140,8 @@ struct Reader<'a, 'd> {
     /// How often a known object was looked for, and found.
     looked: usize,
     found: usize,
+    /// How much of the text belongs to objects that were known.
+    skipped: usize,
     depth: usize,
 }
 
@@ -203,6 +212,7 @@ impl<'a> Reader<'a, '_> {
             && rest.starts_with(known.text)
         {
             self.found += 1;
+            self.skipped += known.text.len();
             self.parser.read.eat(known.text.len() - 1);
             self.data.share(known.object);
             return Ok(Value::Object(known.object));
@@ -425,7 +435,7 @@ mod tests {
             (b"", false),
             (deep.as_bytes(), false),
         ] {
-            let read = parse(bytes, &shape, &mut Data::default());
+            let read = parse(&Bytes::copy_from_slice(bytes), &shape, &mut Data::default());
             assert_eq!(read.is_ok(), good, "{:?} {read:?}", String::from_utf8_lossy(bytes));
         }
     }
@@ -437,7 +447,9 @@ mod tests {
         let mut data = Data::default();
         let json =
             r#"{"data":{"z":[{}],"y":[{"x":"a\u00e9\"","w":1},null],"x":1.00,"any":{"a" : 12345678901234567890123}}}"#;
-        let Value::Object(root) = parse(json.as_bytes(), &shape, &mut data).unwrap().data else { panic!("an object") };
+        let Value::Object(root) = parse(&json.to_owned().into(), &shape, &mut data).unwrap().data else {
+            panic!("an object")
+        };
         let [x, y, any] = ["x", "y", "any"].map(|key| names.get(key).unwrap());
         let json = |object, name| data.json(data.get(object, name).unwrap());
         assert_eq!(json(root, x), Some(&b"1.00"[..]));

@@ -15,11 +15,11 @@ use std::ops::Range;
 /// So many written values are remembered at most.
 const MAX_COPIES: usize = 4096;
 
-pub(super) struct Writer<'w, 'a> {
+pub(super) struct Writer<'w> {
     pub(super) out: Vec<u8>,
     /// How large it may become, in bytes.
     pub(super) max_size: usize,
-    pub(super) data: &'w Data<'a>,
+    pub(super) data: &'w Data,
     /// Which conditions of the projection hold.
     pub(super) holds: Vec<bool>,
     pub(super) failures: &'w mut Failures,
@@ -77,9 +77,9 @@ pub(super) enum Stop {
 
 type Written = Result<(), Stop>;
 
-impl<'w, 'a> Writer<'w, 'a> {
+impl<'w> Writer<'w> {
     /// A writer of this data that has written nothing yet.
-    pub(super) fn new(data: &'w Data<'a>, failures: &'w mut Failures, interfaces: &'w HashSet<String>) -> Self {
+    pub(super) fn new(data: &'w Data, failures: &'w mut Failures, interfaces: &'w HashSet<String>) -> Self {
         Self {
             out: Vec::new(),
             max_size: usize::MAX,
@@ -352,7 +352,7 @@ impl<'w, 'a> Writer<'w, 'a> {
     }
 
     /// The type that an object says it has; perhaps only by the name that the client asked it by.
-    fn typename(&self, object: ObjectId, selections: &[&Selection]) -> Option<&'a str> {
+    fn typename(&self, object: ObjectId, selections: &[&Selection]) -> Option<&'w str> {
         self.data.typename(object).or_else(|| {
             let mut fields = selections.iter().flat_map(|selection| &selection.fields);
             fields.find_map(|field| match &field.definition(None).kind {
