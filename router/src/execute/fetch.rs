@@ -26,7 +26,20 @@ pub(super) struct Received(Vec<Place>);
 
 #[derive(Default)]
 struct Place {
-    took: OnceLock<Duration>,
+    fetched: OnceLock<Fetched>,
+}
+
+/// A fetch that was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fetched {
+    /// Its number in the plan.
+    pub index: usize,
+    /// How long its answer took.
+    pub took: Duration,
+    /// How many entities it asked for, if it asked for entities.
+    pub entities: Option<usize>,
+    /// Whether the answer is that of an identical fetch, which was under way.
+    pub is_shared: bool,
 }
 
 impl Received {
@@ -34,9 +47,9 @@ impl Received {
         Self((0..plan.fetches).map(|_| Place::default()).collect())
     }
 
-    /// How long each fetch took that was made.
-    pub(super) fn times(&self) -> Vec<(usize, Duration)> {
-        self.0.iter().enumerate().filter_map(|(index, place)| Some((index, *place.took.get()?))).collect()
+    /// The fetches that were made.
+    pub(super) fn fetches(&self) -> Vec<Fetched> {
+        self.0.iter().filter_map(|place| place.fetched.get().copied()).collect()
     }
 }
 
@@ -105,11 +118,16 @@ impl<'a> Execution<'a> {
     async fn fetch(&self, fetch: &'a Fetch) {
         let Some((body, asked)) = self.prepare(fetch) else { return };
         let begun = Instant::now();
-        let answer = match self.supergraph.subgraphs.get(&fetch.service) {
-            Some(subgraph) => subgraph.fetch(body, &self.context.forward, fetch.idempotent, self.deadline).await,
-            None => Err(FetchError::Unavailable("it is not known".into())),
+        let (answer, is_shared) = match self.supergraph.subgraphs.get(&fetch.service) {
+            Some(subgraph) => subgraph.ask(body, &self.context.forward, fetch.idempotent, self.deadline).await,
+            None => (Err(FetchError::Unavailable("it is not known".into())), false),
         };
-        self.received.0[fetch.index].took.get_or_init(|| begun.elapsed());
+        let entities = match &fetch.target {
+            Target::Fields { .. } => None,
+            Target::Entities(_) => Some(asked.iter().map(Asked::entities).sum()),
+        };
+        let fetched = Fetched { index: fetch.index, took: begun.elapsed(), entities, is_shared };
+        self.received.0[fetch.index].fetched.get_or_init(|| fetched);
         match answer {
             Ok(bytes) => self.accept(fetch, bytes, asked),
             Err(error) => {

@@ -6,6 +6,7 @@
 
 mod asked;
 mod data;
+mod explanation;
 mod failure;
 mod fetch;
 mod fragments;
@@ -21,6 +22,7 @@ mod shape;
 mod subscribe;
 mod write;
 
+pub use fetch::Fetched;
 pub use names::Names;
 pub use plan::Plan;
 pub(crate) use plan::possible_types;
@@ -38,7 +40,6 @@ use data::Data;
 use fetch::{Execution, Received, State};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 use tokio::time::Instant;
 use write::{Stop, Writer, write_plain};
 
@@ -54,8 +55,8 @@ pub struct Answer {
     pub has_data: bool,
     /// Whether `errors` is there.
     pub has_errors: bool,
-    /// The numbers, in the plan, of the fetches that were made, and how long each took.
-    pub fetches: Vec<(usize, Duration)>,
+    /// The fetches that were made, in the order of the plan.
+    pub fetches: Vec<Fetched>,
 }
 
 impl Answer {
@@ -81,7 +82,7 @@ pub async fn run(
     let received = Received::new(plan);
     let execution = Execution::new(supergraph, plan, &operation.projection, variables, context, deadline, &received);
     execution.run(&plan.root).await;
-    let fetches = received.times();
+    let fetches = received.fetches();
     Answer { fetches, ..project(supergraph, operation, variables, execution.finish()) }
 }
 

@@ -11,6 +11,7 @@ pub(crate) mod reply;
 mod stream;
 
 use crate::error::{Code, GraphQLError};
+use crate::execute::Answer;
 use crate::gateway::Prepared;
 use crate::operation::OperationKind;
 use crate::request::{GraphQLRequest, RequestContext};
@@ -221,7 +222,7 @@ impl Exchange {
             }
             _ => {
                 let answer = prepared.run(&context).await;
-                let extensions = self.extensions(&prepared, headers);
+                let extensions = self.extensions(&prepared, &answer, headers);
                 let body = if extensions.is_empty() { answer.body } else { extend(&answer.body, &extensions) };
                 reply::result(format, body)
             }
@@ -262,7 +263,7 @@ impl Exchange {
     }
 
     /// What the client wants to be told besides: the members of a JSON object.
-    fn extensions(&self, prepared: &Prepared, headers: &HeaderMap) -> String {
+    fn extensions(&self, prepared: &Prepared, answer: &Answer, headers: &HeaderMap) -> String {
         let is_asked = |name: &HeaderName| headers.get(name).is_some_and(|value| value == "true");
         let config = &self.gateway.config;
         let mut members = Vec::new();
@@ -271,7 +272,7 @@ impl Exchange {
             members.push(format!("\"cost\":{{\"estimated\":{cost},\"max\":{max}}}"));
         }
         if is_asked(&QUERY_PLAN) && config.debug.query_plan {
-            let plan = prepared.operation.plan.as_ref().and_then(|plan| serde_json::to_string(&plan.source).ok());
+            let plan = prepared.operation.plan.as_ref().and_then(|plan| plan.explain(&answer.fetches));
             members.extend(plan.map(|plan| format!("\"queryPlan\":{plan}")));
         }
         members.join(",")

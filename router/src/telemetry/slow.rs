@@ -1,5 +1,6 @@
 //! The log of operations that take long.
 
+use crate::execute::Fetched;
 use crate::operation::Operation;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -20,9 +21,9 @@ impl Default for Config {
     }
 }
 
-/// Logs an operation if it was slow: which, and how long it waited for which subgraph. `fetches` are the numbers of the
-/// fetches in its plan and how long each took. Values of variables are never logged.
-pub(crate) fn note(config: Config, kind: &str, operation: &Operation, took: Duration, fetches: &[(usize, Duration)]) {
+/// Logs an operation if it was slow: which, and how long it waited for which subgraph. Values of variables are never
+/// logged.
+pub(crate) fn note(config: Config, kind: &str, operation: &Operation, took: Duration, fetches: &[Fetched]) {
     if config.slow_operation_ms == 0 || took < Duration::from_millis(config.slow_operation_ms) {
         return;
     }
@@ -37,9 +38,9 @@ pub(crate) fn note(config: Config, kind: &str, operation: &Operation, took: Dura
 }
 
 /// For each subgraph the number of fetches, their time together and the longest: `posts 2 (31 ms, longest 20 ms)`.
-fn summary(operation: &Operation, fetches: &[(usize, Duration)]) -> String {
+fn summary(operation: &Operation, fetches: &[Fetched]) -> String {
     let mut subgraphs: BTreeMap<&str, (usize, Duration, Duration)> = BTreeMap::new();
-    for &(index, took) in fetches {
+    for &Fetched { index, took, .. } in fetches {
         let name = operation.plan.as_ref().and_then(|plan| plan.subgraph(index)).unwrap_or_default();
         let (count, sum, longest) = subgraphs.entry(name).or_default();
         *count += 1;

@@ -175,16 +175,27 @@ impl Subgraph {
         idempotent: bool,
         deadline: Instant,
     ) -> Result<Bytes, FetchError> {
+        self.ask(body, headers, idempotent, deadline).await.0
+    }
+
+    /// The same; and whether the answer is that of an identical fetch, which was under way.
+    pub(crate) async fn ask(
+        &self,
+        body: Bytes,
+        headers: &HeaderMap,
+        idempotent: bool,
+        deadline: Instant,
+    ) -> (Result<Bytes, FetchError>, bool) {
         let started = Instant::now();
         let deadline = deadline.min(started + Duration::from_millis(self.way.config.timeout_ms));
-        let outcome = if idempotent && self.way.config.share_in_flight {
+        let (outcome, is_shared) = if idempotent && self.way.config.share_in_flight {
             self.share(body, headers, deadline).await
         } else {
             let outcome = self.way.fetch(body, headers, idempotent, deadline).await;
             if !idempotent {
                 self.in_flight.forget();
             }
-            outcome
+            (outcome, false)
         };
         let seconds = started.elapsed().as_secs_f64();
         match &outcome {
@@ -194,7 +205,7 @@ impl Subgraph {
                 histogram!(metrics::FETCH_DURATION, &labels).record(seconds);
             }
         }
-        outcome
+        (outcome, is_shared)
     }
 
     /// Asks once, beside the breaker: who asks again and again by a clock wants to know how it stands and why.
@@ -204,17 +215,20 @@ impl Subgraph {
     }
 
     /// The shared fetch runs until the subgraph's own time limit: whoever waits has a deadline of their own.
-    async fn share(&self, body: Bytes, headers: &HeaderMap, deadline: Instant) -> Result<Bytes, FetchError> {
+    async fn share(&self, body: Bytes, headers: &HeaderMap, deadline: Instant) -> (Result<Bytes, FetchError>, bool) {
+        let mut is_shared = true;
         let answer = self.in_flight.join(Key::new(body.clone(), headers), || {
+            is_shared = false;
             let (way, headers) = (self.way.clone(), headers.clone());
             let limit = Instant::now() + Duration::from_millis(way.config.timeout_ms);
             async move { way.fetch(body, &headers, true, limit).await }
         });
-        match tokio::time::timeout_at(deadline, answer).await {
+        let outcome = match tokio::time::timeout_at(deadline, answer).await {
             Ok(Some(outcome)) => outcome,
             Ok(None) => Err(FetchError::Unavailable("it panicked".into())),
             Err(_) => Err(FetchError::Timeout),
-        }
+        };
+        (outcome, is_shared)
     }
 
     /// Opens a subscription; gives an `ExecutionResult` (JSON) for each event. The deadline bounds the opening only.

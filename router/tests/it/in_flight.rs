@@ -4,10 +4,11 @@ use crate::server::{PATIENCE, Server, token};
 use async_graphql::{Context, EmptySubscription, Object, Schema};
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderMap, Request, header};
+use axum::http::{HeaderMap, HeaderValue, Request, header};
 use axum::routing::post;
 use futures::future::join_all;
 use hansa_router::Config;
+use hansa_router::config::Debug;
 use hansa_router::transport::{self, Subgraph, Transport};
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
@@ -68,18 +69,22 @@ fn request(token: &str, agent: &str, document: &str, number: i32) -> Request<Bod
         .unwrap()
 }
 
-#[tokio::test]
-async fn a_query_is_shared_with_the_same_caller_only() {
-    let desk = Desk { calls: Arc::default(), gate: watch::Sender::new(true) };
+/// A router before the desk.
+async fn server(desk: &Desk, config: Config, settings: &transport::Config) -> Server {
     let schema =
         Schema::build(Query(desk.clone()), Mutation(desk.clone()), EmptySubscription).enable_federation().finish();
     let routes = axum::Router::new().route("/graphql", post(serve)).with_state(schema);
-    let settings = transport::Config { share_in_flight: false, ..transport::Config::default() };
-    let subgraph = Arc::new(Subgraph::new("s", "http://s/", Transport::Local(routes), &settings).unwrap());
+    let subgraph = Arc::new(Subgraph::new("s", "http://s/", Transport::Local(routes), settings).unwrap());
+    Server::composed(config, vec![subgraph]).await
+}
+
+#[tokio::test]
+async fn a_query_is_shared_with_the_same_caller_only() {
+    let desk = Desk { calls: Arc::default(), gate: watch::Sender::new(true) };
     let mut config = Config::default();
     config.requests.share_in_flight = true;
-    let server = Server::over(config, vec![subgraph], Ok(crate::server::keys())).await;
-    tokio::time::timeout(PATIENCE, server.gateway.supergraph().first()).await.expect("it composes");
+    let settings = transport::Config { share_in_flight: false, ..transport::Config::default() };
+    let server = server(&desk, config, &settings).await;
 
     let (ada, bob) = (token("ada", 300), token("bob", 300));
     let query = "query($number: Int!) { caller(number: $number) }";
@@ -113,4 +118,31 @@ async fn a_query_is_shared_with_the_same_caller_only() {
     let both = futures::future::join(join_all(requests().map(&ask)), open);
     tokio::time::timeout(PATIENCE, both).await.expect("every answer comes");
     assert_eq!(desk.calls.load(Ordering::SeqCst), 6, "only the two queries that are the same are one");
+}
+
+#[tokio::test]
+async fn a_plan_tells_which_fetches_were_shared() {
+    let desk = Desk { calls: Arc::default(), gate: watch::Sender::new(true) };
+    let config = Config { debug: Debug { query_plan: true }, ..Config::default() };
+    let server = server(&desk, config, &transport::Config::default()).await;
+    let token = token("ada", 300);
+    let ask = async || {
+        let mut request = request(&token, "a", "query($number: Int!) { caller(number: $number) }", 1);
+        request.headers_mut().insert("graphql-query-plan", HeaderValue::from_static("true"));
+        let response = server.gateway.routes().oneshot(request).await.unwrap();
+        let answer: Value = serde_json::from_slice(&response.into_body().collect().await.unwrap().to_bytes()).unwrap();
+        answer["extensions"]["queryPlan"]["node"]["run"]["isShared"].as_bool().unwrap()
+    };
+    assert!(!ask().await);
+    desk.calls.store(0, Ordering::SeqCst);
+    desk.gate.send_replace(false);
+    // Everything is planned: both come as far as the fetch before the gate opens.
+    let open = async {
+        while desk.calls.load(Ordering::SeqCst) == 0 {
+            tokio::task::yield_now().await;
+        }
+        desk.gate.send_replace(true);
+    };
+    let (one, other, ()) = tokio::time::timeout(PATIENCE, async { tokio::join!(ask(), ask(), open) }).await.unwrap();
+    assert_eq!((one, other), (false, true));
 }

@@ -6,9 +6,11 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::routing::post;
 use hansa_router::Config;
+use hansa_router::config::Debug;
 use hansa_router::nodes::{self, NodeType};
 use hansa_router::transport::{Client, Subgraph, Transport};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 /// The requests that a subgraph got.
@@ -104,6 +106,10 @@ struct Federation {
 
 impl Federation {
     async fn start() -> Self {
+        Self::start_with(Config::default()).await
+    }
+
+    async fn start_with(config: Config) -> Self {
         let ((users, asked_users), (drafts, asked_drafts)) =
             (owner("users", Users).await, owner("drafts", Drafts).await);
         let gone = Subgraph::new(
@@ -120,7 +126,7 @@ impl Federation {
         ];
         let router = Arc::new(nodes::subgraph(&types, &owners, &Default::default()).unwrap());
         let subgraphs = owners.into_iter().chain([router]).collect();
-        let server = Server::over(Config::default(), subgraphs, Ok(keys())).await;
+        let server = Server::over(config, subgraphs, Ok(keys())).await;
         server.gateway.supergraph().first().await;
         Self { server, users: asked_users, drafts: asked_drafts }
     }
@@ -200,6 +206,36 @@ async fn an_owner_that_gives_no_answer_takes_only_its_own_objects_away() {
     let paths: Vec<_> = answer["errors"].as_array().unwrap().iter().map(|error| error["path"].clone()).collect();
     assert_eq!(paths, [json!(["nodes", 1]), json!(["node"])]);
     assert_eq!(answer["errors"][0]["extensions"]["code"], "SUBGRAPH_ERROR");
+}
+
+#[tokio::test]
+async fn a_plan_tells_what_each_fetch_asked_for() {
+    let debug = Debug { query_plan: true };
+    let federation = Federation::start_with(Config { debug, ..Config::default() }).await;
+    let ask = async |ids: Value| {
+        let query = "query ($ids: [ID!]!) { nodes(ids: $ids) { ... on User { name } ... on Draft { text } } }";
+        let request = federation.server.post(&json!({ "query": query, "variables": { "ids": ids } }));
+        let answer = request.header("graphql-query-plan", "true").send().await.unwrap();
+        let mut runs = BTreeMap::new();
+        collect_runs(&answer.json::<Value>().await.unwrap()["extensions"]["queryPlan"]["node"], &mut runs);
+        runs
+    };
+    let runs = ask(json!(["user_1", "user_2", "user_1"])).await;
+    let is_timed = |run: &Value| run["milliseconds"].as_f64().is_some_and(|milliseconds| milliseconds > 0.0);
+    assert!(is_timed(&runs["router"]) && is_timed(&runs["users"]), "{runs:?}");
+    assert_eq!((&runs["router"]["entities"], &runs["users"]["entities"]), (&Value::Null, &json!(2)));
+    assert_eq!((&runs["users"]["isShared"], &runs["drafts"]), (&json!(false), &Value::Null), "nobody asked for drafts");
+}
+
+/// What the plan says of each subgraph's fetch.
+fn collect_runs(node: &Value, runs: &mut BTreeMap<String, Value>) {
+    if let Some(name) = node["serviceName"].as_str() {
+        runs.insert(name.to_owned(), node["run"].clone());
+    }
+    node["nodes"].as_array().into_iter().flatten().for_each(|node| collect_runs(node, runs));
+    if node["node"].is_object() {
+        collect_runs(&node["node"], runs);
+    }
 }
 
 #[test]
