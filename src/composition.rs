@@ -18,7 +18,7 @@ use hansa_kit::{
     signals::Signals,
 };
 use hansa_router::{
-    Gateway, nodes,
+    Gateway, builtin,
     server::Workers,
     supergraph::Source,
     transport::{Client, Subgraph, Transport},
@@ -116,8 +116,12 @@ impl Process {
             };
             subgraphs.push(Arc::new(Subgraph::new(name, &url, transport, settings)?));
         }
-        subgraphs.push(Arc::new(nodes::subgraph(&registry::node_types(), &subgraphs, settings)?));
+        subgraphs.push(Arc::new(builtin::subgraph(&registry::builtin_fields(), &subgraphs, settings)?));
         let mut config = self.config.router.clone();
+        if let (None, Some(url)) = (&config.limits.rate.redis.url, &self.config.signals.url) {
+            let redis = &mut config.limits.rate.redis;
+            (redis.url, redis.prefix) = (Some(url.clone()), self.config.signals.prefix.clone());
+        }
         config.supergraph.cache.get_or_insert_with(|| self.config.data.join("supergraph.graphql"));
         let gateway = Gateway::start(config, Source::Compose(subgraphs), Some(verifier), self.shutdown.clone())?;
         self.gateway = Some(gateway.clone());

@@ -3,7 +3,7 @@
 use crate::registry;
 use anyhow::Context;
 use hansa_router::{
-    nodes,
+    builtin,
     supergraph::{SubgraphSdl, api_schema_sdl, compose},
 };
 use std::{fs, path::Path, process::ExitCode};
@@ -11,7 +11,7 @@ use std::{fs, path::Path, process::ExitCode};
 /// All generated files: name and content.
 fn files() -> anyhow::Result<Vec<(String, String)>> {
     let mut sdls = registry::sdls();
-    sdls.push((nodes::NAME, nodes::sdl(&registry::node_types())));
+    sdls.push((builtin::NAME, builtin::sdl(&registry::builtin_fields())));
     let subgraphs: Vec<_> = sdls
         .iter()
         .map(|(name, sdl)| SubgraphSdl {

@@ -3,7 +3,7 @@
 use crate::config::Config;
 use anyhow::Context;
 use hansa_kit::{Deps, Role, database};
-use hansa_router::nodes::NodeType;
+use hansa_router::builtin::{Fields, nodes::NodeType};
 use serde::{Deserialize, Serialize};
 
 /// The role that is not a service: it has no database.
@@ -87,6 +87,11 @@ macro_rules! subgraphs {
             Ok(())
         }
     };
+}
+
+/// What the router's own subgraph serves.
+pub fn builtin_fields() -> Fields {
+    Fields { nodes: node_types(), rate_limit: true }
 }
 
 subgraphs! {

@@ -34,7 +34,7 @@ pub async fn identify(
         }
         None => None,
     };
-    Ok(RequestContext { claims, forward, address: None })
+    Ok(RequestContext { claims, forward, ..RequestContext::default() })
 }
 
 /// The `Authorization` of a request.

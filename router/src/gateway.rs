@@ -9,7 +9,7 @@ use crate::http::internal;
 use crate::http::origins::Origins;
 use crate::limits::Count;
 use crate::operation::{self, Operation, OperationKind, Variables};
-use crate::rate::Rates;
+use crate::rate::{Rates, Standing};
 use crate::request::{Caller, GraphQLRequest, RequestContext};
 use crate::sharing::{InFlight, Key};
 use crate::subscription::{Admission, Admitted, Feeds};
@@ -66,7 +66,7 @@ impl Gateway {
         let cors = origins.cors(&config.cors);
         let forwarded = config.subgraphs.forwarded();
         let documents = Documents::start(&config.documents, shutdown.clone())?;
-        let rates = Rates::new(&config.limits.rate);
+        let rates = Rates::new(&config.limits.rate, &shutdown)?;
         let supergraph = Arc::new(Live::default());
         tokio::spawn(supergraph::keep(
             supergraph.clone(),
@@ -161,7 +161,7 @@ impl Gateway {
         deadline: Instant,
         begun: std::time::Instant,
     ) -> Result<Prepared, Vec<GraphQLError>> {
-        self.rates.check(context, Count::Operations, 1).map_err(one)?;
+        let counted = self.rates.count(context, Count::Operations, 1).await.map_err(one)?;
         let supergraph = self.supergraph.current().ok_or_else(|| {
             vec![GraphQLError::new(Code::SupergraphUnavailable, "the schema is not known yet; try again soon")]
         })?;
@@ -174,9 +174,9 @@ impl Gateway {
         let variables = Arc::new(operation::coerce(&operation, request.variables.as_ref())?);
         let cost = operation.cost.of(&variables);
         operation::cost::check(cost, limits).map_err(one)?;
-        self.rates.check(context, Count::Cost, cost).map_err(one)?;
+        let rate = counted.or(self.rates.count(context, Count::Cost, cost).await.map_err(one)?);
         let (queries, slow) = (self.queries.clone(), self.config.telemetry);
-        Ok(Prepared { supergraph, operation, variables, cost, deadline, queries, begun, slow })
+        Ok(Prepared { supergraph, operation, variables, cost, rate, deadline, queries, begun, slow })
     }
 }
 
@@ -192,6 +192,8 @@ pub(crate) struct Prepared {
     pub(crate) variables: Arc<Variables>,
     /// What the operation costs with these variables.
     pub(crate) cost: u64,
+    /// What the caller has left, if a rate applies.
+    pub(crate) rate: Option<Standing>,
     deadline: Instant,
     /// What is shared, if anything is.
     queries: Option<InFlight<Answer>>,
@@ -223,9 +225,17 @@ impl Prepared {
     }
 
     async fn execute(&self, context: &RequestContext) -> Answer {
+        let told = self.rate.as_ref().filter(|_| self.asks_for_rate());
+        let told = told.map(|rate| RequestContext { rate: Some(*rate.limit()), ..context.clone() });
+        let context = told.as_ref().unwrap_or(context);
         execute::run(&self.supergraph, &self.operation, &self.variables, context, self.deadline)
             .instrument(self.span())
             .await
+    }
+
+    fn asks_for_rate(&self) -> bool {
+        let takes_it = |name: &str| self.supergraph.subgraphs.get(name).is_some_and(|one| one.takes_rate_limit);
+        self.operation.plan.as_ref().is_some_and(|plan| plan.asks_any(&takes_it))
     }
 
     /// Runs a query, or waits for the answer to the same one of the same caller. Its deadline is no later than ours.

@@ -5,6 +5,7 @@
 //! swaps it; [`gateway`] is the state they share.
 
 pub mod auth;
+pub mod builtin;
 pub mod config;
 pub mod documents;
 pub mod error;
@@ -12,7 +13,6 @@ pub mod execute;
 pub mod gateway;
 pub mod http;
 pub mod limits;
-pub mod nodes;
 pub mod operation;
 pub mod panics;
 mod rate;

@@ -125,8 +125,8 @@ impl Default for Streams {
     }
 }
 
-/// How often callers may ask, in each replica of the router. There is no limit unless one is set: which is right depends
-/// on the service, and behind a proxy that `network.trusted_proxies` does not count, all clients have one address.
+/// How often callers may ask. There is no limit unless one is set: which is right depends on the service, and behind a
+/// proxy that `network.trusted_proxies` does not count, all clients have one address.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Rate {
@@ -134,6 +134,26 @@ pub struct Rate {
     pub per_user: Option<Quota>,
     /// For each address that anonymous callers have. A /64 of IPv6 counts as one.
     pub per_address: Option<Quota>,
+    /// Where all replicas count together. While it does not answer, and without it, each counts for itself.
+    pub redis: Redis,
+}
+
+/// The Redis that counts for all replicas.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Redis {
+    /// `redis://…` or `rediss://…`.
+    pub url: Option<String>,
+    /// Put before the keys, so that installations can share a Redis.
+    pub prefix: String,
+    /// How long an operation waits for it, in milliseconds.
+    pub timeout_ms: u64,
+}
+
+impl Default for Redis {
+    fn default() -> Self {
+        Self { url: None, prefix: String::new(), timeout_ms: 10 }
+    }
 }
 
 /// So much in a period, and not all of it at once.
@@ -167,10 +187,17 @@ impl Rate {
     /// Refuses values that cannot work; the message names the field.
     pub(crate) fn validate(&self) -> Result<(), Error> {
         for (field, quota) in [("per_user", &self.per_user), ("per_address", &self.per_address)] {
-            if quota.as_ref().is_some_and(|quota| quota.interval().is_zero()) {
-                let message = format!("limits.rate.{field}.amount is more than one in a nanosecond");
-                return Err(Error::Config(message));
+            let interval = quota.as_ref().map_or(Duration::MAX, Quota::interval);
+            let (least, unit) = match self.redis.url {
+                None => (Duration::from_nanos(1), "nanosecond"),
+                Some(_) => (Duration::from_micros(1), "microsecond, the least that Redis counts"),
+            };
+            if interval < least {
+                return Err(Error::Config(format!("limits.rate.{field}.amount is more than one in a {unit}")));
             }
+        }
+        if self.redis.timeout_ms == 0 {
+            return Err(Error::Config("limits.rate.redis.timeout_ms must be greater than 0".into()));
         }
         Ok(())
     }

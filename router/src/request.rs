@@ -1,5 +1,6 @@
 //! A GraphQL request and who sends it, as the stages hand them on.
 
+use crate::rate::RateLimit;
 use hansa_token::Claims;
 use http::HeaderMap;
 use serde::Deserialize;
@@ -45,6 +46,8 @@ pub struct RequestContext {
     pub address: Option<IpAddr>,
     /// Headers to send along to subgraphs: `authorization`, `traceparent`, `x-request-id`, …
     pub forward: HeaderMap,
+    /// What the caller has left, for whoever asks; only while an operation runs that does.
+    pub(crate) rate: Option<RateLimit>,
 }
 
 /// Who reads a stream: a socket's token may be renewed while its operations run.

@@ -8,6 +8,7 @@ use super::projection::{Condition, Projection};
 use super::report::Report;
 use super::response::{self, Response};
 use super::write::write_plain;
+use crate::builtin;
 use crate::operation::Variables;
 use crate::request::RequestContext;
 use crate::supergraph::Supergraph;
@@ -119,7 +120,12 @@ impl<'a> Execution<'a> {
         let Some((body, asked)) = self.prepare(fetch) else { return };
         let begun = Instant::now();
         let (answer, is_shared) = match self.supergraph.subgraphs.get(&fetch.service) {
-            Some(subgraph) => subgraph.ask(body, &self.context.forward, fetch.idempotent, self.deadline).await,
+            Some(subgraph) => {
+                let limit = self.context.rate.as_ref().filter(|_| subgraph.takes_rate_limit);
+                let told = limit.map(|limit| Box::new(builtin::told(&self.context.forward, limit)));
+                let headers = told.as_deref().unwrap_or(&self.context.forward);
+                subgraph.ask(body, headers, fetch.idempotent, self.deadline).await
+            }
             None => (Err(FetchError::Unavailable("it is not known".into())), false),
         };
         let entities = match &fetch.target {

@@ -50,6 +50,18 @@ impl Plan {
         }
         find(&self.root, index)
     }
+
+    /// Whether some fetch may go to a subgraph like this, by its name.
+    pub(crate) fn asks_any(&self, is_meant: &impl Fn(&str) -> bool) -> bool {
+        fn any(node: &Node, is_meant: &impl Fn(&str) -> bool) -> bool {
+            match node {
+                Node::Fetch(fetch) => is_meant(&fetch.service),
+                Node::Sequence(nodes) | Node::Parallel(nodes) => nodes.iter().any(|node| any(node, is_meant)),
+                Node::Condition(_, met, unmet) => met.iter().chain(unmet).any(|node| any(node, is_meant)),
+            }
+        }
+        any(&self.root, is_meant)
+    }
 }
 
 /// What to do, and in which order.

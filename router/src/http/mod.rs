@@ -14,6 +14,7 @@ use crate::error::{Code, GraphQLError};
 use crate::execute::Answer;
 use crate::gateway::Prepared;
 use crate::operation::OperationKind;
+use crate::rate::Standing;
 use crate::request::{GraphQLRequest, RequestContext};
 use crate::subscription;
 use crate::telemetry::{self, Summary};
@@ -196,12 +197,15 @@ impl Exchange {
         let format = self.accept.format;
         let prepared = match self.gateway.prepare(&mut request, &context, self.deadline).await {
             Ok(prepared) => prepared,
-            // Clients come back after a status of failure, and not after a completion.
-            Err(errors) if format == Format::EventStream && reply::are_of_request(&errors) => {
-                return Ok(stream::refuse(&errors));
+            Err(errors) => {
+                // Clients come back after a status of failure, and not after a completion.
+                let is_completed = format == Format::EventStream && reply::are_of_request(&errors);
+                let mut response = if is_completed { stream::refuse(&errors) } else { reply::errors(format, &errors) };
+                self.gateway.rates.tell_refused(&context, &errors, response.headers_mut());
+                return Ok(response);
             }
-            Err(errors) => return Ok(reply::errors(format, &errors)),
         };
+        let rate = prepared.rate.clone();
         let summary = Summary { kind: prepared.kind(), name: prepared.operation.name.clone(), code: None };
         let mut response = match prepared.operation.kind {
             OperationKind::Mutation if self.method == Method::GET => {
@@ -227,6 +231,9 @@ impl Exchange {
                 reply::result(format, body)
             }
         };
+        if let Some(rate) = rate {
+            rate.tell(response.headers_mut());
+        }
         response.extensions_mut().insert(summary);
         Ok(response)
     }
@@ -239,8 +246,8 @@ impl Exchange {
     /// Runs the operations of a batch side by side; an answer each, in their order.
     async fn answer_batch(&self, requests: Vec<GraphQLRequest>, context: RequestContext) -> Response {
         let answers = join_all(requests.into_iter().map(|request| self.answer_of_batch(request, &context))).await;
-        let mut body = Vec::with_capacity(answers.iter().map(|answer| answer.len() + 1).sum::<usize>() + 1);
-        for (position, answer) in answers.iter().enumerate() {
+        let mut body = Vec::with_capacity(answers.iter().map(|(answer, _)| answer.len() + 1).sum::<usize>() + 1);
+        for (position, (answer, _)) in answers.iter().enumerate() {
             body.push(if position == 0 { b'[' } else { b',' });
             body.extend_from_slice(answer);
         }
@@ -249,16 +256,27 @@ impl Exchange {
             Format::EventStream | Format::Multipart => Format::Json,
             format => format,
         };
-        reply::result(format, body.into())
+        let mut response = reply::result(format, body.into());
+        // The operations ran side by side: who counted last has the least.
+        let rates = answers.iter().filter_map(|(_, rate)| rate.as_ref());
+        if let Some(least) = rates.min_by_key(|rate| rate.remaining()) {
+            least.tell(response.headers_mut());
+        }
+        response
     }
 
-    async fn answer_of_batch(&self, mut request: GraphQLRequest, context: &RequestContext) -> Bytes {
+    async fn answer_of_batch(
+        &self,
+        mut request: GraphQLRequest,
+        context: &RequestContext,
+    ) -> (Bytes, Option<Standing>) {
         match self.gateway.prepare(&mut request, context, self.deadline).await {
             Ok(prepared) if prepared.operation.kind == OperationKind::Subscription => {
-                reply::body(&[GraphQLError::new(Code::BadRequest, "a batch cannot hold subscriptions")])
+                let error = GraphQLError::new(Code::BadRequest, "a batch cannot hold subscriptions");
+                (reply::body(&[error]), prepared.rate)
             }
-            Ok(prepared) => prepared.run(context).await.body,
-            Err(errors) => reply::body(&errors),
+            Ok(prepared) => (prepared.run(context).await.body, prepared.rate),
+            Err(errors) => (reply::body(&errors), None),
         }
     }
 
@@ -269,7 +287,9 @@ impl Exchange {
         let mut members = Vec::new();
         if is_asked(&COST) {
             let (cost, max) = (prepared.cost, config.limits.operation.max_cost);
-            members.push(format!("\"cost\":{{\"estimated\":{cost},\"max\":{max}}}"));
+            let limit = prepared.rate.as_ref().and_then(|rate| serde_json::to_string(rate.limit()).ok());
+            let limit = limit.map(|limit| format!(",\"rateLimit\":{limit}")).unwrap_or_default();
+            members.push(format!("\"cost\":{{\"estimated\":{cost},\"max\":{max}{limit}}}"));
         }
         if is_asked(&QUERY_PLAN) && config.debug.query_plan {
             let plan = prepared.operation.plan.as_ref().and_then(|plan| plan.explain(&answer.fetches));

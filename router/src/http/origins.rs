@@ -2,6 +2,7 @@
 
 use crate::config::{Cors, Csrf};
 use crate::error::{Code, Error, GraphQLError};
+use crate::rate::{RATELIMIT, RATELIMIT_POLICY};
 use crate::telemetry::REQUEST_ID;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header};
 use mediatype::MediaType;
@@ -43,7 +44,7 @@ impl Origins {
                 .allow_origin(origins)
                 .allow_methods([Method::GET, Method::POST])
                 .allow_headers(AllowHeaders::mirror_request())
-                .expose_headers([REQUEST_ID, header::DATE, header::RETRY_AFTER])
+                .expose_headers([REQUEST_ID, header::DATE, header::RETRY_AFTER, RATELIMIT, RATELIMIT_POLICY])
                 .max_age(Duration::from_secs(config.max_age_seconds)),
         )
     }

@@ -1,8 +1,8 @@
 //! A federation named in the configuration: subgraphs that the router composes itself.
 
 use super::Source;
+use crate::builtin::{self, nodes::NodeType};
 use crate::error::Error;
-use crate::nodes::{self, NodeType};
 use crate::transport::{self, Client, Subgraph, Transport};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -17,6 +17,8 @@ pub struct Config {
     pub subgraphs: BTreeMap<String, Member>,
     /// The types that `node` and `nodes` find. Without any there are no such fields.
     pub nodes: Vec<NodeType>,
+    /// Whether there is `rateLimit`, which says what the caller has left of `limits.rate`.
+    pub rate_limit: bool,
 }
 
 /// One of them.
@@ -54,8 +56,9 @@ impl Config {
             }))
         };
         let mut subgraphs = self.subgraphs.iter().map(subgraph).collect::<Result<Vec<_>, Error>>()?;
-        if !self.nodes.is_empty() {
-            subgraphs.push(Arc::new(nodes::subgraph(&self.nodes, &subgraphs, settings)?));
+        let fields = builtin::Fields { nodes: self.nodes.clone(), rate_limit: self.rate_limit };
+        if !fields.is_empty() {
+            subgraphs.push(Arc::new(builtin::subgraph(&fields, &subgraphs, settings)?));
         }
         Ok(subgraphs)
     }

@@ -13,6 +13,8 @@ const REFUSALS: &str = "hansa.router.refusals";
 pub(crate) const FETCH_DURATION: &str = "hansa.router.fetch.duration";
 pub(crate) const FETCH_RETRIES: &str = "hansa.router.fetch.retries";
 pub(crate) const BREAKER: &str = "hansa.router.breaker.state";
+pub(crate) const RATE_BREAKER: &str = "hansa.router.rate.breaker.state";
+pub(crate) const RATE_FALLBACKS: &str = "hansa.router.rate.fallbacks";
 pub(crate) const PLAN_CACHE_REQUESTS: &str = "hansa.router.plan_cache.requests";
 pub(crate) const PLAN_CACHE_ENTRIES: &str = "hansa.router.plan_cache.entries";
 pub(crate) const SUPERGRAPH_SWAPS: &str = "hansa.router.supergraph.swaps";
@@ -40,6 +42,8 @@ pub fn describe() {
     );
     describe_counter!(FETCH_RETRIES, "Fetches from subgraphs that were tried again.");
     describe_gauge!(BREAKER, "The circuit breaker of a subgraph: 0 closed, 1 half open, 2 open.");
+    describe_gauge!(RATE_BREAKER, "The circuit breaker of the Redis that counts rates: 0 closed, 1 half open, 2 open.");
+    describe_counter!(RATE_FALLBACKS, "Operations that were counted by one replica alone, for Redis did not answer.");
     describe_counter!(PLAN_CACHE_REQUESTS, "Operations that were found prepared (hit) or not (miss).");
     describe_gauge!(PLAN_CACHE_ENTRIES, "Documents that are prepared, about.");
     describe_counter!(SUPERGRAPH_SWAPS, "How often another supergraph came into use.");

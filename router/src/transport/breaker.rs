@@ -1,5 +1,5 @@
-//! A circuit breaker: a subgraph that keeps failing is left alone for a while, so that callers fail at once and the
-//! subgraph can recover (M. Nygard, "Release It!", "Circuit Breaker").
+//! A circuit breaker: a server that keeps failing is left alone for a while, so that callers fail at once and the
+//! server can recover (M. Nygard, "Release It!", "Circuit Breaker").
 
 use metrics::Gauge;
 use std::sync::{Mutex, PoisonError};
@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 /// Closed: everything passes. Open: nothing does. Half-open: one probe passes, and its outcome decides.
 #[derive(Debug)]
-pub(super) struct Breaker {
+pub(crate) struct Breaker {
     /// Failures in a row that open it; 0 never opens it.
     failures: u32,
     /// How long it stays open.
@@ -28,20 +28,20 @@ enum State {
 /// The right to try. Report the outcome with [`Permit::settle`]; a permit that is dropped (its fetch was cancelled)
 /// says nothing, and frees the probe's place.
 #[derive(Debug)]
-pub(super) struct Permit<'a> {
+pub(crate) struct Permit<'a> {
     breaker: &'a Breaker,
     probe: bool,
     settled: bool,
 }
 
 impl Breaker {
-    pub(super) fn new(failures: u32, open_for: Duration, gauge: Gauge) -> Self {
+    pub(crate) fn new(failures: u32, open_for: Duration, gauge: Gauge) -> Self {
         gauge.set(0.0);
         Self { failures, open_for, state: Mutex::new(State::Closed { failures: 0 }), gauge }
     }
 
     /// Asks to try; `None` while open, or while another probe is under way.
-    pub(super) fn admit(&self) -> Option<Permit<'_>> {
+    pub(crate) fn admit(&self) -> Option<Permit<'_>> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let probe = match *state {
             State::Closed { .. } => false,
@@ -72,7 +72,7 @@ impl Breaker {
 
 impl Permit<'_> {
     /// Tells how it went.
-    pub(super) fn settle(mut self, success: bool) {
+    pub(crate) fn settle(mut self, success: bool) {
         self.settled = true;
         self.breaker.settle(self.probe, success);
     }

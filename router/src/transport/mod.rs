@@ -8,6 +8,7 @@ pub mod tls;
 mod websocket;
 mod wire;
 
+pub(crate) use breaker::Breaker;
 pub use config::{Config, HttpVersion, Named, Secret, Variable};
 pub use wire::Client;
 
@@ -16,7 +17,6 @@ use crate::telemetry::metrics;
 use ::metrics::{Counter, Histogram, SharedString, counter, gauge, histogram};
 use axum::body::Body;
 use backon::{ExponentialBuilder, Retryable};
-use breaker::Breaker;
 use bytes::Bytes;
 use futures::stream::BoxStream;
 use http::{HeaderMap, HeaderName, Response, StatusCode, Uri};
@@ -49,6 +49,8 @@ pub struct Subgraph {
     pub url: String,
     /// Where its SDL is read; it is asked for it otherwise.
     pub sdl: Option<PathBuf>,
+    /// Whether it is told what the caller has left.
+    pub(crate) takes_rate_limit: bool,
     way: Arc<Way>,
     in_flight: InFlight<Result<Bytes, FetchError>>,
     /// Of fetches that were answered.
@@ -158,12 +160,17 @@ impl Subgraph {
         let retries = counter!(metrics::FETCH_RETRIES, "subgraph" => name.clone());
         let way = Arc::new(Way { transport, uri, headers, withheld, sockets, breaker, retries, config });
         let duration = histogram!(metrics::FETCH_DURATION, "subgraph" => name.clone(), "outcome" => "ok");
-        Ok(Self { name, url, sdl: None, way, in_flight: InFlight::default(), duration })
+        Ok(Self { name, url, sdl: None, takes_rate_limit: false, way, in_flight: InFlight::default(), duration })
     }
 
     /// The same with its SDL in this file.
     pub fn with_sdl(self, file: impl Into<PathBuf>) -> Self {
         Self { sdl: Some(file.into()), ..self }
+    }
+
+    /// The same, and it is told what the caller has left.
+    pub(crate) fn with_rate_limit(self) -> Self {
+        Self { takes_rate_limit: true, ..self }
     }
 
     /// Sends one GraphQL request; gives the bytes of its JSON answer. `idempotent` requests (queries) are retried when

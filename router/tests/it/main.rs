@@ -15,6 +15,7 @@ mod nodes;
 mod operation;
 mod plans;
 mod rate;
+mod rate_shared;
 mod resilience;
 mod server;
 mod sharing;

@@ -6,8 +6,11 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::routing::post;
 use hansa_router::Config;
+use hansa_router::builtin::{
+    self, Fields,
+    nodes::{self, NodeType},
+};
 use hansa_router::config::Debug;
-use hansa_router::nodes::{self, NodeType};
 use hansa_router::transport::{Client, Subgraph, Transport};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -119,12 +122,13 @@ impl Federation {
             &Default::default(),
         );
         let owners = vec![users, drafts, Arc::new(gone.unwrap())];
-        let types = [
+        let nodes = vec![
             node_type("user", "User", "users"),
             node_type("draft", "Draft", "drafts"),
             node_type("lost_thing", "Thing", "gone"),
         ];
-        let router = Arc::new(nodes::subgraph(&types, &owners, &Default::default()).unwrap());
+        let fields = Fields { nodes, rate_limit: false };
+        let router = Arc::new(builtin::subgraph(&fields, &owners, &Default::default()).unwrap());
         let subgraphs = owners.into_iter().chain([router]).collect();
         let server = Server::over(config, subgraphs, Ok(keys())).await;
         server.gateway.supergraph().first().await;
@@ -240,6 +244,7 @@ fn collect_runs(node: &Value, runs: &mut BTreeMap<String, Value>) {
 
 #[test]
 fn an_owner_has_to_be_there() {
-    let error = nodes::subgraph(&[node_type("user", "User", "users")], &[], &Default::default()).unwrap_err();
+    let fields = Fields { nodes: vec![node_type("user", "User", "users")], rate_limit: false };
+    let error = builtin::subgraph(&fields, &[], &Default::default()).unwrap_err();
     assert!(error.to_string().contains("\"users\""), "{error}");
 }

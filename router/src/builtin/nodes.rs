@@ -1,34 +1,23 @@
 //! `Query.node` and `Query.nodes`: any object by its global id (GraphQL Global Object Identification specification).
 //!
-//! A subgraph in the router's own process. By an id's prefix it knows the type and who owns it; whether there is such an
-//! object, and whether the caller may see it, the owner says: it is asked, in the caller's name and once for all ids of
-//! an operation, before the object is handed out. Gone, forbidden and malformed alike are null.
+//! By an id's prefix the type and who owns it are known; whether there is such an object, and whether the caller may see
+//! it, the owner says: it is asked, in the caller's name and once for all ids of an operation, before the object is handed
+//! out. Gone, forbidden and malformed alike are null.
 
 use crate::error::{Code, Error, GraphQLError};
 use crate::execute::unavailable;
 use crate::operation::Variables;
 use crate::operation::collect::{Collected, Collector};
-use crate::operation::document::choose;
-use crate::request::GraphQLRequest;
-use crate::transport::{self, Subgraph, Transport};
-use axum::Json;
-use axum::extract::State;
-use axum::routing::post;
-use bytes::Bytes;
-use graphql_tools::parser::parse_query;
+use crate::transport::Subgraph;
 use graphql_tools::static_graphql::query;
 use http::HeaderMap;
-use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HOST};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt::Write;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
-
-/// The subgraph's name.
-pub const NAME: &str = "router";
 
 /// How many ids `nodes` takes at most.
 pub const MOST: usize = 100;
@@ -49,13 +38,10 @@ pub struct NodeType {
     pub subgraph: String,
 }
 
-/// The subgraph's SDL.
-pub fn sdl(types: &[NodeType]) -> String {
-    let mut sdl = format!(
-        r#"extend schema @link(url: "https://specs.apollo.dev/federation/v2.9", import: ["@key", "@listSize"])
-
-type Query {{
-  "The object of this id; null when there is none that the caller may see."
+/// The fields of `Query`.
+pub(super) fn fields() -> String {
+    format!(
+        r#"  "The object of this id; null when there is none that the caller may see."
   node(
     "The global id."
     id: ID!
@@ -65,14 +51,20 @@ type Query {{
     "The global ids, {MOST} at most."
     ids: [ID!]!
   ): [Node] @listSize(assumedSize: {MOST})
-}}
+"#
+    )
+}
 
+/// The types that they need.
+pub(super) fn types(types: &[NodeType]) -> String {
+    let mut sdl = String::from(
+        r#"
 "What has a global id."
-interface Node {{
+interface Node {
   "The global id."
   id: ID!
-}}
-"#
+}
+"#,
     );
     for name in types.iter().map(|ty| &ty.name).collect::<BTreeSet<_>>() {
         // Writing to a text does not fail.
@@ -82,25 +74,8 @@ interface Node {{
     sdl
 }
 
-/// The subgraph, over those that own the types.
-///
-/// # Errors
-/// [`Error::Config`] for a type whose owner is not among them.
-pub fn subgraph(types: &[NodeType], owners: &[Arc<Subgraph>], config: &transport::Config) -> Result<Subgraph, Error> {
-    let owners: HashMap<_, _> = owners.iter().map(|owner| (owner.name.clone(), owner.clone())).collect();
-    if let Some(orphan) = types.iter().find(|ty| !owners.contains_key(&ty.subgraph)) {
-        let why =
-            format!("nodes: {} is said to be of the subgraph \"{}\", which is not there", orphan.name, orphan.subgraph);
-        return Err(Error::Config(why));
-    }
-    let nodes =
-        Nodes { sdl: sdl(types), types: types.iter().map(|ty| (ty.prefix.clone(), ty.clone())).collect(), owners };
-    let routes = axum::Router::new().route("/graphql", post(answer)).with_state(Arc::new(nodes));
-    Subgraph::new(NAME, format!("http://{NAME}/graphql"), Transport::Local(routes), config)
-}
-
-struct Nodes {
-    sdl: String,
+/// Who owns which objects.
+pub(super) struct Nodes {
     /// By prefix.
     types: HashMap<String, NodeType>,
     /// By name.
@@ -114,56 +89,40 @@ struct Known<'n> {
     failures: BTreeMap<&'n str, GraphQLError>,
 }
 
-async fn answer(State(nodes): State<Arc<Nodes>>, mut headers: HeaderMap, body: Bytes) -> Json<Value> {
-    for name in [ACCEPT, CONTENT_TYPE, CONTENT_LENGTH, HOST] {
-        headers.remove(name);
-    }
-    let answer = match serde_json::from_slice::<GraphQLRequest>(&body) {
-        Ok(request) => nodes.answer(request, &headers).await,
-        Err(_) => Err(GraphQLError::new(Code::BadRequest, "not a GraphQL request")),
-    };
-    Json(answer.unwrap_or_else(|error| json!({ "data": null, "errors": [error] })))
+/// What was asked for, and what is known of it.
+pub(super) struct Found<'n> {
+    nodes: &'n Nodes,
+    variables: &'n Variables,
+    known: Known<'n>,
 }
 
 impl Nodes {
-    async fn answer(&self, request: GraphQLRequest, headers: &HeaderMap) -> Result<Value, GraphQLError> {
-        let text = request.query.unwrap_or_default();
-        let document = parse_query::<String>(&text);
-        let document =
-            document.map_err(|_| GraphQLError::new(Code::GraphqlParseFailed, "not a document"))?.into_static();
-        let operation = choose(&document, request.operation_name.as_deref())?;
-        let variables = request.variables.unwrap_or_default().into_iter().collect();
-        let collector = Collector::new(&document, &variables);
-        let fields = collector.collect(&[operation.selection_set()], |condition| condition == "Query");
+    /// # Errors
+    /// [`Error::Config`] for a type whose owner is not there.
+    pub(super) fn new(types: &[NodeType], owners: &[Arc<Subgraph>]) -> Result<Self, Error> {
+        let owners: HashMap<_, _> = owners.iter().map(|owner| (owner.name.clone(), owner.clone())).collect();
+        if let Some(orphan) = types.iter().find(|ty| !owners.contains_key(&ty.subgraph)) {
+            let why = format!(
+                "nodes: {} is said to be of the subgraph \"{}\", which is not there",
+                orphan.name, orphan.subgraph
+            );
+            return Err(Error::Config(why));
+        }
+        Ok(Self { types: types.iter().map(|ty| (ty.prefix.clone(), ty.clone())).collect(), owners })
+    }
 
-        let asked: Vec<Vec<String>> = fields.iter().map(|field| ids(field.first, &variables)).collect();
+    /// Asks the owners for all that these fields ask for.
+    pub(super) async fn find<'n>(
+        &'n self,
+        collector: &Collector<'n>,
+        fields: &[Collected<'_>],
+        headers: &HeaderMap,
+    ) -> Found<'n> {
+        let variables = collector.variables;
+        let asked: Vec<Vec<String>> = fields.iter().map(|field| ids(field.first, variables)).collect();
         let wanted = asked.iter().filter(|ids| ids.len() <= MOST).flatten();
         let known = self.ask(wanted.map(String::as_str).collect(), headers).await;
-
-        let mut data = Map::new();
-        let mut errors = Vec::new();
-        for (field, ids) in fields.iter().zip(&asked) {
-            let path = json!(field.key);
-            let value = match field.first.name.as_str() {
-                "__typename" => "Query".into(),
-                "_service" => self.service(&collector, field),
-                "nodes" if ids.len() > MOST => {
-                    let mut error = GraphQLError::new(Code::BadUserInput, format!("`ids` has more than {MOST} ids."));
-                    error.path = Some(vec![path]);
-                    errors.push(error);
-                    Value::Null
-                }
-                "nodes" => {
-                    let places = ids.iter().enumerate().map(|(index, id)| (id, vec![path.clone(), index.into()]));
-                    places.map(|(id, path)| self.node(&known, &collector, field, id, path, &mut errors)).collect()
-                }
-                _ => ids
-                    .first()
-                    .map_or(Value::Null, |id| self.node(&known, &collector, field, id, vec![path], &mut errors)),
-            };
-            data.insert(field.key.to_owned(), value);
-        }
-        Ok(if errors.is_empty() { json!({ "data": data }) } else { json!({ "data": data, "errors": errors }) })
+        Found { nodes: self, variables, known }
     }
 
     /// The type that an id is of, if it is of one at all.
@@ -197,29 +156,47 @@ impl Nodes {
         }
         known
     }
+}
+
+impl Found<'_> {
+    /// The value of `node` or `nodes`.
+    pub(super) fn value(
+        &self,
+        collector: &Collector<'_>,
+        field: &Collected<'_>,
+        errors: &mut Vec<GraphQLError>,
+    ) -> Value {
+        let (path, ids) = (json!(field.key), ids(field.first, self.variables));
+        match field.first.name.as_str() {
+            "nodes" if ids.len() > MOST => {
+                let mut error = GraphQLError::new(Code::BadUserInput, format!("`ids` has more than {MOST} ids."));
+                error.path = Some(vec![path]);
+                errors.push(error);
+                Value::Null
+            }
+            "nodes" => {
+                let places = ids.iter().enumerate().map(|(index, id)| (id, vec![path.clone(), index.into()]));
+                places.map(|(id, path)| self.node(collector, field, id, path, errors)).collect()
+            }
+            _ => ids.first().map_or(Value::Null, |id| self.node(collector, field, id, vec![path], errors)),
+        }
+    }
 
     fn node(
         &self,
-        known: &Known<'_>,
         collector: &Collector<'_>,
         field: &Collected<'_>,
         id: &str,
         path: Vec<Value>,
         errors: &mut Vec<GraphQLError>,
     ) -> Value {
-        let Some(name) = known.types.get(id) else {
-            let failure = self.type_of(id).and_then(|ty| known.failures.get(ty.subgraph.as_str()));
+        let Some(name) = self.known.types.get(id) else {
+            let failure = self.nodes.type_of(id).and_then(|ty| self.known.failures.get(ty.subgraph.as_str()));
             errors.extend(failure.map(|error| GraphQLError { path: Some(path), ..error.clone() }));
             return Value::Null;
         };
         let fields = collector.collect(&field.selections, |condition| condition == *name || condition == "Node");
         let value = |field: &Collected<'_>| if field.first.name == "__typename" { *name } else { id };
-        fields.iter().map(|field| (field.key.to_owned(), Value::from(value(field)))).collect()
-    }
-
-    fn service(&self, collector: &Collector<'_>, field: &Collected<'_>) -> Value {
-        let fields = collector.collect(&field.selections, |condition| condition == "_Service");
-        let value = |field: &Collected<'_>| if field.first.name == "sdl" { &self.sdl } else { "_Service" };
         fields.iter().map(|field| (field.key.to_owned(), Value::from(value(field)))).collect()
     }
 }
