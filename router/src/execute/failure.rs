@@ -10,6 +10,9 @@ use std::collections::BTreeMap;
 
 /// More errors than this tell a client nothing new.
 pub(super) const MOST: usize = 1000;
+/// So much may their messages and extensions hold together, in bytes: one error of a subgraph may concern many places, and
+/// is told for each. The first is told however long it is.
+const MOST_BYTES: usize = 1 << 20;
 
 /// What servers tell of their own workings in `extensions`, however it is cased: nothing for clients.
 const INTERNALS: [&str; 5] = ["debug", "debugMessage", "exception", "stacktrace", "trace"];
@@ -38,6 +41,8 @@ pub(super) enum Place {
 #[derive(Debug, Default)]
 pub(super) struct Failures {
     errors: Vec<(usize, GraphQLError)>,
+    /// How much their messages and extensions hold.
+    bytes: usize,
     /// The places of [`Place::At`] and, apart, those of [`Place::Everywhere`]: there may be many of them and many nulls,
     /// so that they are looked up, not gone through.
     at: Places,
@@ -88,7 +93,11 @@ impl Failures {
                 Place::Everywhere(keys) => self.everywhere.add_keys(keys),
             }
         }
-        self.errors.push((fetch, error));
+        let bytes = self.bytes + size(&error);
+        if bytes <= MOST_BYTES || self.errors.is_empty() {
+            self.bytes = bytes;
+            self.errors.push((fetch, error));
+        }
     }
 
     /// Whether some error says why there is null at this path.
@@ -108,6 +117,10 @@ impl Failures {
         }
         errors
     }
+}
+
+fn size(error: &GraphQLError) -> usize {
+    error.message.len() + serde_json::to_string(&error.extensions).map_or(0, |json| json.len())
 }
 
 impl Places {
@@ -251,6 +264,30 @@ mod tests {
             });
             assert_eq!(failures.explain(&elements.collect::<Vec<_>>()), explained, "{place}");
         }
+    }
+
+    #[test]
+    fn errors_are_bounded() {
+        let of_size = |bytes| GraphQLError::new(Code::SubgraphError, "x".repeat(bytes));
+        let place = || vec![Place::At(vec!["a".into()])];
+        let mut failures = Failures::default();
+        for _ in 0..5 {
+            failures.push(Failure::of(of_size(MOST_BYTES / 4), place()));
+        }
+        failures.push(Failure::of(of_size(1), place()));
+        assert!(failures.explain(&[Element::Key("a")]));
+        let lengths: Vec<_> = failures.into_errors().iter().map(|error| error.message.len()).collect();
+        assert_eq!(lengths, [MOST_BYTES / 4, MOST_BYTES / 4, MOST_BYTES / 4, 1], "what is too much is left out");
+        let mut failures = Failures::default();
+        for _ in 0..2 {
+            failures.push(Failure::of(of_size(2 * MOST_BYTES), place()));
+        }
+        assert_eq!(failures.into_errors().len(), 1);
+        let mut failures = Failures::default();
+        for _ in 0..=MOST {
+            failures.push(Failure::of(of_size(1), place()));
+        }
+        assert_eq!(failures.into_errors().len(), MOST);
     }
 
     #[test]
