@@ -146,7 +146,7 @@ impl Connector {
         let mut current = self.current();
         let problem = read.and_then(|files| self.renew(&mut current, files)).err();
         if let Some(problem) = problem.as_ref().filter(|_| problem != current.problem) {
-            tracing::error!(http = ?self.http, "certificates cannot be renewed, those from before are used: {problem}");
+            tracing::error!(files = ?self.config, "certificates cannot be renewed, those from before are used: {problem}");
         }
         current.problem = problem;
         current.connector.clone()
@@ -156,7 +156,7 @@ impl Connector {
         if files != current.files {
             current.connector = connector(&files, self.http, self.tcp.clone())?;
             current.files = files;
-            tracing::info!(http = ?self.http, "certificates renewed");
+            tracing::info!(files = ?self.config, "certificates renewed");
         }
         Ok(())
     }

@@ -94,16 +94,16 @@ impl Endpoint {
         let (socket, response) = shaken.map_err(|error| broken(&error, limit))?;
         let is_old = response.headers().get(SEC_WEBSOCKET_PROTOCOL).is_some_and(|chosen| chosen == OLD_PROTOCOL);
         let mut socket = Socket { socket, limit };
-        socket.subscribe(is_old, payload(forward), body).await?;
+        socket.subscribe(is_old, payload([forward, own]), body).await?;
         Ok(results(socket).boxed())
     }
 }
 
-/// The payload of `connection_init`: subgraphs commonly look for tokens there.
-fn payload(forward: &HeaderMap) -> Map<String, Value> {
-    let texts =
-        forward.iter().filter_map(|(name, value)| Some((name.as_str().to_owned(), value.to_str().ok()?.into())));
-    texts.collect()
+/// The payload of `connection_init`, where subgraphs commonly look for tokens: of headers, the second take the place of the
+/// first.
+fn payload([forward, own]: [&HeaderMap; 2]) -> Map<String, Value> {
+    let headers = forward.iter().chain(own);
+    headers.filter_map(|(name, value)| Some((name.as_str().to_owned(), value.to_str().ok()?.into()))).collect()
 }
 
 /// A socket to a subgraph.

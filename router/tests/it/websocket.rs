@@ -13,7 +13,7 @@ use axum::routing::{any, post};
 use futures::SinkExt;
 use futures::stream::{Stream, StreamExt};
 use hansa_router::Config;
-use hansa_router::transport::{self, Client, Named, Subgraph, Transport};
+use hansa_router::transport::{self, Client, Named, Secret, Subgraph, Transport};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -76,6 +76,11 @@ impl Live {
 
     /// A router over it, whose sockets go to this path.
     async fn routed(&self, path: &str) -> Server {
+        self.routed_with(path, None).await
+    }
+
+    /// The same with an `authorization` of the subgraph's own.
+    async fn routed_with(&self, path: &str, authorization: Option<&str>) -> Server {
         let answer = |State(live): State<Self>, body: String| async move {
             let request: async_graphql::Request = serde_json::from_str(&body).unwrap();
             axum::Json(live.schema.execute(request).await)
@@ -83,7 +88,8 @@ impl Live {
         let routes = axum::Router::new().route("/graphql", post(answer)).route("/live", any(upgraded));
         let url = serve(routes.with_state(self.clone())).await;
         let sockets = url.replace("http://", "ws://").replace("/graphql", "") + path;
-        let own = Named { subscription_url: Some(sockets), ..Named::default() };
+        let headers = authorization.map(|text| ("authorization".to_owned(), Secret::Given(text.to_owned())));
+        let own = Named { subscription_url: Some(sockets), headers: headers.into_iter().collect(), ..Named::default() };
         let config = transport::Config { named: [("live".to_owned(), own)].into(), ..Default::default() };
         let subgraph = Subgraph::new("live", url, Transport::Http(Client::new().unwrap()), &config).unwrap();
         Server::composed(Config::default(), vec![Arc::new(subgraph)]).await
@@ -168,6 +174,14 @@ async fn results_come_by_either_protocol() {
         assert_eq!(socket.hear().await, complete("2"));
         live.has_open(0).await;
     }
+}
+
+#[tokio::test]
+async fn who_has_a_token_of_its_own_does_not_learn_the_callers() {
+    let server = Live::new(NEW).routed_with("/live", Some("Basic eA==")).await;
+    let mut socket = Socket::ready(&server, json!({ "token": token("s", 300) })).await;
+    socket.subscribe("1", "subscription { tokens }").await;
+    assert_eq!(socket.hear().await, next("1", json!({ "tokens": ["Basic eA==", "Basic eA=="] })));
 }
 
 #[tokio::test]
