@@ -20,12 +20,10 @@ const AT_ONCE: usize = 32;
 /// There is room for at most so many representations before they are written.
 const MAX_GUESS: usize = 256;
 
-/// The representations of one `_entities` field, each once, and the objects that they stand for. A fetch of root fields
-/// for objects deep in the data asks for one thing, which stands for them all.
+/// The objects that the representations of one `_entities` field stand for. A fetch of root fields for objects deep in the
+/// data asks for one thing, which stands for them all.
 #[derive(Debug, Default)]
 pub(super) struct Asked {
-    /// JSON, comma-separated.
-    pub(super) representations: Vec<u8>,
     /// How many entities are asked for.
     entities: usize,
     /// The objects, in the order of the data, and which entity each gets.
@@ -35,20 +33,17 @@ pub(super) struct Asked {
 }
 
 impl Asked {
-    /// Collects the representations of all objects that the paths lead to. Those that are equal, byte for byte, are
-    /// asked for once.
-    pub(super) fn for_entities(entities: &Entities, data: &Data) -> Self {
-        let mut asked = Self { moment: data.moment(), ..Self::default() };
+    /// Appends the representations of all objects that the paths lead to, as JSON with commas between. Those that are
+    /// equal, byte for byte, are asked for once.
+    pub(super) fn for_entities(entities: &Entities, data: &mut Data, text: &mut Vec<u8>) -> Self {
+        let (first, mut asked) = (text.len(), Self { moment: data.moment(), ..Self::default() });
         let hashes = DefaultHashBuilder::default();
         let objects = entities.at.objects(data);
         let mut known: HashTable<(Range<usize>, usize)> = HashTable::with_capacity(objects.len().min(MAX_GUESS));
-        let text = &mut asked.representations;
-        let last_size = entities.last_size.load(Ordering::Relaxed);
-        text.reserve(last_size);
         asked.objects.reserve(objects.len());
         for object in objects {
             let end = text.len();
-            if end > 0 {
+            if end > first {
                 text.push(b',');
             }
             let start = text.len();
@@ -72,14 +67,16 @@ impl Asked {
             };
             asked.objects.push((object, entity));
         }
-        if text.len() != last_size {
-            entities.last_size.store(text.len().min(MAX_TEXT), Ordering::Relaxed);
+        let size = (text.len() - first).min(MAX_TEXT);
+        // What is written is taken from the caches of other cores.
+        if entities.last_size.load(Ordering::Relaxed) != size {
+            entities.last_size.store(size, Ordering::Relaxed);
         }
         asked
     }
 
     /// Every object that the paths lead to.
-    pub(super) fn for_objects(at: &Paths, data: &Data) -> Self {
+    pub(super) fn for_objects(at: &Paths, data: &mut Data) -> Self {
         let objects = at.objects(data).into_iter().map(|object| (object, 0)).collect();
         Self { entities: 1, objects, moment: data.moment(), ..Self::default() }
     }

@@ -12,6 +12,7 @@
 //! well is copied first.
 
 use super::names::Name;
+use super::path::Met;
 use bytes::Bytes;
 use std::collections::HashSet;
 use std::num::NonZero;
@@ -114,6 +115,8 @@ pub(super) struct Data {
     copies: Vec<(ObjectId, ObjectId)>,
     /// Whether any object is in more than one place.
     shares: bool,
+    /// For walks along paths.
+    pub(super) met: Met,
 }
 
 /// How much was added at one point of a plan the last time. The next time there is room for as much.
@@ -155,6 +158,7 @@ impl Default for Data {
             parts: Vec::new(),
             copies: Vec::new(),
             shares: false,
+            met: Met::default(),
         }
     }
 }

@@ -17,6 +17,7 @@ use crate::transport::FetchError;
 use bytes::Bytes;
 use futures::future::{BoxFuture, FutureExt, join_all};
 use smallvec::SmallVec;
+use std::sync::atomic::Ordering;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -149,21 +150,15 @@ impl<'a> Execution<'a> {
         if !fetch.asks.iter().any(wanted) {
             return None;
         }
+        let mut body = Body::new(fetch);
+        body.variables(fetch, self.variables);
         let asked = match &fetch.target {
             Target::Fields { at: None, .. } => Vec::new(),
-            Target::Fields { at: Some(path), .. } => vec![Asked::for_objects(path, &self.state().data)],
-            Target::Entities(all) => {
-                let state = self.state();
-                all.iter().map(|entities| Asked::for_entities(entities, &state.data)).collect()
-            }
+            Target::Fields { at: Some(path), .. } => vec![Asked::for_objects(path, &mut self.state().data)],
+            Target::Entities(all) => body.entities(all, &mut self.state().data),
         };
         if !asked.is_empty() && asked.iter().all(Asked::is_empty) {
             return None;
-        }
-        let mut body = Body::new(fetch, asked.iter().map(|asked| asked.representations.len() + VARIABLE).sum());
-        body.variables(fetch, self.variables);
-        if let Target::Entities(all) = &fetch.target {
-            body.representations(all, &asked);
         }
         Some((body.finish(), asked))
     }
@@ -261,9 +256,13 @@ pub(super) struct Body {
 }
 
 impl Body {
-    /// A body without variables; `room` is kept for them, in bytes.
-    pub(super) fn new(fetch: &Fetch, room: usize) -> Self {
-        let mut json = Vec::with_capacity(fetch.prefix.len() + room + VARIABLE * fetch.variables.len() + 2);
+    /// A body without variables.
+    pub(super) fn new(fetch: &Fetch) -> Self {
+        let entities: &[Entities] = if let Target::Entities(all) = &fetch.target { all } else { &[] };
+        let representations = entities.iter().map(|entities| entities.last_size.load(Ordering::Relaxed));
+        let variables = VARIABLE * (fetch.variables.len() + entities.len());
+        let room = fetch.prefix.len() + representations.sum::<usize>() + variables + 2;
+        let mut json = Vec::with_capacity(room);
         json.extend_from_slice(&fetch.prefix);
         Self { variables: json.len(), json }
     }
@@ -286,16 +285,20 @@ impl Body {
         }
     }
 
-    /// Adds the variables that hold representations.
-    fn representations(&mut self, all: &[Entities], asked: &[Asked]) {
-        for (index, (entities, asked)) in all.iter().zip(asked).enumerate() {
-            if all[..index].iter().all(|earlier| earlier.variable != entities.variable) {
-                self.begin(&entities.variable);
-                self.json.push(b'[');
-                self.json.extend_from_slice(&asked.representations);
-                self.json.push(b']');
+    /// Adds the variables that hold representations; tells whose they are.
+    fn entities(&mut self, all: &[Entities], data: &mut Data) -> Vec<Asked> {
+        let asked = all.iter().enumerate().map(|(index, entities)| {
+            let start = self.json.len();
+            self.begin(&entities.variable);
+            self.json.push(b'[');
+            let asked = Asked::for_entities(entities, data, &mut self.json);
+            self.json.push(b']');
+            if all[..index].iter().any(|earlier| earlier.variable == entities.variable) {
+                self.json.truncate(start);
             }
-        }
+            asked
+        });
+        asked.collect()
     }
 
     fn begin(&mut self, variable: &Variable) {

@@ -138,17 +138,21 @@ impl Paths {
     }
 
     /// The objects that they lead to, each once.
-    pub(super) fn objects(&self, data: &Data) -> Vec<ObjectId> {
-        let met = vec![0; if data.shares() { data.len() } else { 0 }];
+    pub(super) fn objects(&self, data: &mut Data) -> Vec<ObjectId> {
+        let mut met = std::mem::take(&mut data.met);
+        if data.shares() {
+            met.stops.resize(data.len(), 0);
+        }
         let last = self.last.load(Ordering::Relaxed);
-        let mut walk = Walk { data, objects: Vec::with_capacity(last.max(AT_ONCE)), met, stop: 0 };
+        let mut walk = Walk { data, objects: Vec::with_capacity(last.max(AT_ONCE)), met };
         let mut reached: SmallVec<[Range<usize>; AT_ONCE]> = SmallVec::new();
         for stop in &self.stops {
             let start = walk.objects.len();
             walk.arrive(stop, &reached);
             reached.push(start..walk.objects.len());
         }
-        let Walk { objects, .. } = walk;
+        let Walk { objects, met, .. } = walk;
+        data.met = met;
         if objects.len() != last {
             self.last.store(objects.len().min(MAX_ROOM), Ordering::Relaxed);
         }
@@ -175,16 +179,22 @@ struct Walk<'d> {
     data: &'d Data,
     /// The objects at all stops so far.
     objects: Vec<ObjectId>,
-    /// The number of the stop where an object was met last, by [`ObjectId::index`]; empty while none can be met twice.
-    met: Vec<u32>,
-    /// The number of the present stop, from 1 on.
+    met: Met,
+}
+
+/// Where objects were met last.
+#[derive(Debug, Default)]
+pub(super) struct Met {
+    /// The number of the stop, by [`ObjectId::index`]; empty while no object can be met twice.
+    stops: Vec<u32>,
+    /// How many stops there were in all walks.
     stop: u32,
 }
 
 impl Walk<'_> {
     /// Finds the objects at the next stop.
     fn arrive(&mut self, stop: &Stop, reached: &[Range<usize>]) {
-        self.stop += 1;
+        self.met.stop += 1;
         if stop.from.is_empty() {
             self.objects.push(Data::ROOT);
         }
@@ -208,8 +218,8 @@ impl Walk<'_> {
     fn add(&mut self, value: Value) {
         match value {
             Value::Object(object) => {
-                let met = self.met.get_mut(object.index());
-                if met.is_none_or(|met| std::mem::replace(met, self.stop) != self.stop) {
+                let met = self.met.stops.get_mut(object.index());
+                if met.is_none_or(|met| std::mem::replace(met, self.met.stop) != self.met.stop) {
                     self.objects.push(object);
                 }
             }

@@ -106,7 +106,7 @@ fn upstream(operation: &Operation) -> Option<(&Plan, &Fetch)> {
 
 /// The request body for the subgraph.
 fn body(operation: &Operation, fetch: &Fetch, variables: &Variables, after: Option<&str>) -> Bytes {
-    let mut body = Body::new(fetch, 0);
+    let mut body = Body::new(fetch);
     body.variables(fetch, variables);
     let given = operation.resumption.as_ref().and_then(|resumption| resumption.after(variables));
     if let Some(cursor) = after.or(given) {
