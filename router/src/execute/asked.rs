@@ -78,7 +78,7 @@ impl Asked {
     /// Every object that the paths lead to.
     pub(super) fn for_objects(at: &Paths, data: &mut Data) -> Self {
         let objects = at.objects(data).into_iter().map(|object| (object, 0)).collect();
-        Self { entities: 1, objects, moment: data.moment(), ..Self::default() }
+        Self { entities: 1, objects, moment: data.moment() }
     }
 
     /// Whether there is nobody to ask for.
