@@ -3,7 +3,7 @@
 //! planned together, each of these. A piece below an entity is planned from its key on, and runs when the entities are
 //! known. That may be more requests than one plan would be, but it is an answer.
 
-use super::required;
+use super::{required, supply};
 use crate::execute::possible_types;
 use crate::panics;
 use crate::supergraph::Supergraph;
@@ -59,7 +59,8 @@ impl Division<'_> {
     fn try_plan(&self, planner: &Planner, operation: &OperationDefinition) -> Result<PlanNode, String> {
         let plan = || planner.plan_from_normalized_operation(operation, (self.context)(), self.limit);
         let plan = panics::handle(plan).map_err(|why| format!("the planner panicked: {why}"))?;
-        let node = plan.map_err(|error| error.to_string())?.node.unwrap_or_else(|| sequence(Vec::new()));
+        let mut node = plan.map_err(|error| error.to_string())?.node.unwrap_or_else(|| sequence(Vec::new()));
+        supply::complete(&mut node, &planner.supergraph);
         let schema = &planner.supergraph;
         let root = schema.root_type_name(operation.operation_kind.as_ref()).map_err(|error| error.to_string())?;
         if !required::is_certain(&node) {
@@ -320,7 +321,7 @@ fn moved_path(path: &FlattenNodePath, at: &[Segment]) -> Option<FlattenNodePath>
 }
 
 /// Adds what is not selected yet.
-fn add(set: &mut SelectionSet, more: SelectionSet) {
+pub(super) fn add(set: &mut SelectionSet, more: SelectionSet) {
     for item in more.items {
         let SelectionItem::Field(field) = item else {
             set.items.push(item);

@@ -11,11 +11,13 @@ pub(crate) mod document;
 mod expansion;
 mod introspection;
 mod measure;
+mod members;
 mod merging;
 mod overrides;
 mod pace;
 mod required;
 mod resumption;
+mod supply;
 mod variables;
 
 pub use authorization::{Denied, Rules};
@@ -351,6 +353,9 @@ fn normalize(
         if let SelectionItem::Field(field) = item {
             bare_typenames(&mut field.selections);
         }
+    }
+    if let Ok(root) = schema.root_type_name(operation.operation_kind.as_ref()) {
+        members::ask(&mut operation.selection_set, root, schema);
     }
     Ok(operation)
 }

@@ -89,8 +89,15 @@ impl Draft<'_> {
 
     /// A field requires another of the same entity, or what is below it.
     fn require(&mut self) -> Option<()> {
-        let keyed = |on: &TypeDefinition| is_object(on) && directives(on).iter().any(|known| known.name == "key");
-        let place = self.place(|on, field| keyed(on) && !says(field, "external") && !says(field, "requires"))?;
+        // What belongs to a key is there without asking.
+        let can_require = |on: &TypeDefinition, field: &Field| {
+            let mut keys = directives(on).iter().filter(|known| known.name == "key").peekable();
+            let is_entity = is_object(on) && keys.peek().is_some();
+            let mut sets = keys.filter_map(|key| text(&key.arguments, "fields"));
+            is_entity && sets.all(|set| !selected(set).contains(&field.name))
+        };
+        let place =
+            self.place(|on, field| can_require(on, field) && !says(field, "external") && !says(field, "requires"))?;
         let (part, on) = (place.part, &place.on);
         let owner =
             self.place_in(|here, type_name, field| here != part && type_name.name() == on && !says(field, "external"))?;
