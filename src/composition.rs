@@ -84,7 +84,7 @@ impl Process {
             local.push((role.name, role.routes));
         }
         routes = if has(registry::ROUTER) {
-            routes.merge(self.router(local, verifier)?).merge(hansa_playground::routes())
+            routes.merge(self.router(local, verifier)?).merge(self.config.playground())
         } else {
             routes.merge(health::routes(databases, self.topics.clone()))
         };

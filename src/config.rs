@@ -44,6 +44,8 @@ pub struct Config {
     pub mailer: hansa_mailer::Config,
     /// The embedded mailbox at `/mail`.
     pub mailbox: Mailbox,
+    /// GraphiQL at `/`.
+    pub playground: Playground,
 }
 
 /// Logging.
@@ -79,6 +81,20 @@ pub struct Identity {
     pub keys_url: Option<url::Url>,
 }
 
+/// GraphiQL. It can do no more than any other client: where nobody should try the API out, switch off introspection too.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Playground {
+    /// Whether routers serve it.
+    pub enabled: bool,
+}
+
+impl Default for Playground {
+    fn default() -> Self {
+        Self { enabled: true }
+    }
+}
+
 /// The embedded mailbox.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
@@ -109,6 +125,7 @@ impl Default for Config {
             subgraphs: Subgraphs::default(),
             mailer: hansa_mailer::Config::default(),
             mailbox: Mailbox::default(),
+            playground: Playground::default(),
         }
     }
 }
@@ -186,6 +203,11 @@ impl Config {
         #[cfg(unix)]
         std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
         builder.create(&self.data).with_context(|| format!("the data folder {}", self.data.display()))
+    }
+
+    /// GraphiQL, if it is served.
+    pub fn playground(&self) -> axum::Router {
+        if self.playground.enabled { hansa_playground::routes() } else { axum::Router::new() }
     }
 
     /// Whether the mailbox is shown: always or never if that is said, otherwise on loopback addresses only.

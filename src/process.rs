@@ -147,7 +147,7 @@ pub async fn router_alone(config: Config, supergraph: Option<PathBuf>) -> anyhow
     let metrics = process.record_metrics().await?;
     let gateway = Gateway::start(settings, source, verifier, process.shutdown.clone())?;
     process.gateway = Some(gateway.clone());
-    let routes = gateway.routes().merge(hansa_playground::routes()).merge(metrics);
+    let routes = gateway.routes().merge(process.config.playground()).merge(metrics);
     process.workers = Arc::new(Workers::per_core()?);
     let (address, server) = process.listen(process.config.listen, process.site(routes)).await?;
     tracing::info!("ready: http://{address}/graphql");

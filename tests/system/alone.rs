@@ -74,9 +74,11 @@ async fn a_federation_is_composed_served_and_swapped() {
 
     // One subgraph is down at the start.
     let arguments = ["router", "--config", &config(folder.path())];
-    let router = Hansa::start(&arguments, &folder.path().join("data"), &Settings::new()).await;
+    let settings = Settings::from([("HANSA_PLAYGROUND__ENABLED".to_owned(), "false".to_owned())]);
+    let router = Hansa::start(&arguments, &folder.path().join("data"), &settings).await;
     let url = router.url.as_str();
     assert!(!is_ready(url).await);
+    assert_eq!(reqwest::get(url).await.unwrap().status(), 404);
     let (status, answer) = post(url, None, json!({ "query": "{ __typename }" })).await;
     assert_eq!((status, &answer["errors"][0]["extensions"]["code"]), (503, &json!("SUPERGRAPH_UNAVAILABLE")));
 
