@@ -1,5 +1,5 @@
-//! How a subgraph is reached: a call inside the process, or pooled HTTP; with a time limit, bounded retries of queries,
-//! and a circuit breaker.
+//! How a subgraph is reached: a call inside the process, or pooled HTTP; for subscriptions event streams or sockets. With a
+//! time limit, bounded retries of queries, and a circuit breaker.
 
 mod breaker;
 mod config;
