@@ -58,6 +58,8 @@ impl Breaker {
     fn settle(&self, probe: bool, success: bool) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         *state = match *state {
+            // As almost always; the gauge says so already.
+            State::Closed { failures: 0 } if success => return,
             State::Closed { .. } if success => State::Closed { failures: 0 },
             State::Closed { failures } if failures + 1 == self.failures => State::Open { since: Instant::now() },
             State::Closed { failures } => State::Closed { failures: failures.saturating_add(1) },

@@ -26,7 +26,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 use websocket::Endpoint;
-use wire::Wants;
+use wire::{Address, Wants};
 
 /// The path of a subgraph whose URL names none.
 const DEFAULT_PATH: &str = "/graphql";
@@ -60,7 +60,7 @@ pub struct Subgraph {
 #[derive(Debug)]
 struct Way {
     transport: Transport,
-    uri: Uri,
+    address: Address,
     /// Of its own; see [`Config::headers`].
     headers: HeaderMap,
     /// Headers of clients that are not for it; see [`Config::forward`].
@@ -158,7 +158,8 @@ impl Subgraph {
         let state = gauge!(metrics::BREAKER, "subgraph" => name.clone());
         let breaker = Breaker::new(config.breaker_failures, Duration::from_millis(config.breaker_open_ms), state);
         let retries = counter!(metrics::FETCH_RETRIES, "subgraph" => name.clone());
-        let way = Arc::new(Way { transport, uri, headers, withheld, sockets, breaker, retries, config });
+        let address = Address::new(uri, config.http);
+        let way = Arc::new(Way { transport, address, headers, withheld, sockets, breaker, retries, config });
         let duration = histogram!(metrics::FETCH_DURATION, "subgraph" => name.clone(), "outcome" => "ok");
         Ok(Self { name, url, sdl: None, takes_rate_limit: false, way, in_flight: InFlight::default(), duration })
     }
@@ -315,7 +316,7 @@ impl Way {
     }
 
     async fn send(&self, headers: &HeaderMap, body: Bytes, wants: Wants) -> Result<Response<Body>, FetchError> {
-        wire::send(&self.transport, &self.uri, [&self.meant(headers), &self.headers], body, wants).await
+        wire::send(&self.transport, &self.address, [&self.meant(headers), &self.headers], body, wants).await
     }
 
     /// Those of the client's headers that are for this subgraph.

@@ -6,7 +6,8 @@ use crate::telemetry::trace;
 use axum::body::Body;
 use bytes::Bytes;
 use futures::FutureExt;
-use http::header::{ACCEPT, CONTENT_TYPE};
+use http::header::{ACCEPT, CONTENT_TYPE, HOST};
+use http::uri::Scheme;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper_util::client::legacy::{self, connect::HttpConnector};
@@ -99,6 +100,24 @@ impl Pool {
     }
 }
 
+/// Where requests go.
+#[derive(Debug)]
+pub(super) struct Address {
+    uri: Uri,
+    /// The value of `Host`, which the client would write anew for every request; only where HTTP/1.1 is certain to be
+    /// spoken: HTTP/2, which TLS may negotiate, does without.
+    host: Option<HeaderValue>,
+}
+
+impl Address {
+    pub(super) fn new(uri: Uri, http: HttpVersion) -> Self {
+        let is_certain = uri.scheme() == Some(&Scheme::HTTP) && http != HttpVersion::Http2;
+        let port = uri.port().filter(|port| port.as_u16() != 80).map(|port| format!(":{port}")).unwrap_or_default();
+        let host = uri.host().filter(|_| is_certain).map(|host| format!("{host}{port}"));
+        Self { host: host.and_then(|host| HeaderValue::try_from(host).ok()), uri }
+    }
+}
+
 /// Which kind of answer is wanted.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Wants {
@@ -109,23 +128,24 @@ pub(super) enum Wants {
 /// Sends the request and gives the head of its answer. Of its headers, the second take the place of the first.
 pub(super) async fn send(
     transport: &Transport,
-    uri: &Uri,
+    address: &Address,
     headers: [&HeaderMap; 2],
     body: Bytes,
     wants: Wants,
 ) -> Result<Response<Body>, FetchError> {
     match transport {
         Transport::Local(routes) => {
-            let request = request(uri, headers, Body::from(body), wants);
-            // A defect of one subgraph must not take the whole request, or its neighbours, with it.
-            match AssertUnwindSafe(routes.clone().oneshot(request)).catch_unwind().await {
+            let request = request(address, headers, Body::from(body), wants);
+            // A defect of one subgraph must not take the whole request, or its neighbours, with it. Boxed, so that fetches over
+            // HTTP need not carry the room for it.
+            match Box::pin(AssertUnwindSafe(routes.clone().oneshot(request)).catch_unwind()).await {
                 Ok(Ok(response)) => Ok(response),
                 Ok(Err(never)) => match never {},
                 Err(_) => Err(FetchError::Unavailable("it panicked".into())),
             }
         }
         Transport::Http(client) => {
-            let request = request(uri, headers, Full::new(body), wants);
+            let request = request(address, headers, Full::new(body), wants);
             let pool = if wants == Wants::Json { &client.0.fetches } else { &client.0.events };
             match pool.of_this_thread().request(request).await {
                 Ok(response) => Ok(response.map(Body::new)),
@@ -136,11 +156,14 @@ pub(super) async fn send(
     }
 }
 
-fn request<B>(uri: &Uri, [headers, own]: [&HeaderMap; 2], body: B, wants: Wants) -> Request<B> {
+fn request<B>(Address { uri, host }: &Address, [headers, own]: [&HeaderMap; 2], body: B, wants: Wants) -> Request<B> {
     let mut request = Request::new(body);
     *request.method_mut() = Method::POST;
     *request.uri_mut() = uri.clone();
     *request.headers_mut() = headers.clone();
+    if let Some(host) = host {
+        request.headers_mut().insert(HOST, host.clone());
+    }
     let accept = if wants == Wants::Json { ACCEPT_JSON } else { ACCEPT_EVENTS };
     request.headers_mut().insert(ACCEPT, accept);
     request.headers_mut().insert(CONTENT_TYPE, JSON);
@@ -209,4 +232,29 @@ pub(super) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
         cause = error.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_host_is_what_the_client_would_write() {
+        let host = |uri: &str, http| {
+            let host = Address::new(uri.parse().unwrap(), http).host;
+            host.map(|host| host.to_str().unwrap().to_owned())
+        };
+        for (uri, expected) in [
+            ("http://users/graphql", Some("users")),
+            ("http://users:80/graphql", Some("users")),
+            ("http://users:4001/graphql", Some("users:4001")),
+            ("http://ada:secret@users:443/graphql", Some("users:443")),
+            ("http://[::1]:4001/graphql", Some("[::1]:4001")),
+            ("https://users/graphql", None),
+            ("/graphql", None),
+        ] {
+            assert_eq!(host(uri, HttpVersion::Auto).as_deref(), expected, "{uri}");
+            assert_eq!(host(uri, HttpVersion::Http2), None, "{uri}");
+        }
+    }
 }
