@@ -215,12 +215,13 @@ impl Prepared {
             }
             None => self.execute(context).await,
         };
+        let took = self.begun.elapsed();
         match (answer.has_data, answer.has_errors) {
-            (true, false) => self.operation.duration.record(self.begun.elapsed().as_secs_f64()),
+            (true, false) => self.operation.duration.record(took.as_secs_f64()),
             (true, true) => metrics::operation(self.kind(), "partial", self.begun),
             (false, _) => metrics::operation(self.kind(), "failed", self.begun),
         }
-        slow::note(self.slow, self.kind(), &self.operation, self.begun.elapsed(), &answer.fetches);
+        slow::note(self.slow, self.kind(), &self.operation, took, &answer.fetches);
         answer
     }
 

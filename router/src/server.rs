@@ -2,6 +2,7 @@
 //! answered on one thread.
 
 use crate::error::{Code, Error, GraphQLError};
+use crate::http::client::Peer;
 use crate::http::{self, Format, reply};
 use crate::{Gateway, telemetry};
 use ::http::Version;
@@ -183,7 +184,8 @@ impl Service {
         let stream = TcpStream::from_std(stream.into_std()?)?;
         // Answers are written whole: waiting to fill a packet only delays them.
         stream.set_nodelay(true)?;
-        let respond = service_fn(|request| self.respond(request, peer));
+        let peer = Peer::new(peer);
+        let respond = service_fn(|request| self.respond(request, &peer));
         let serving = self.http.serve_connection(TokioIo::new(stream), respond).with_upgrades();
         let mut serving = std::pin::pin!(serving);
         match self.shutdown.run_until_cancelled(serving.as_mut()).await {
@@ -196,15 +198,19 @@ impl Service {
         Ok(())
     }
 
-    async fn respond(&self, request: hyper::Request<Incoming>, peer: SocketAddr) -> Result<Response, Infallible> {
+    async fn respond(&self, request: hyper::Request<Incoming>, peer: &Peer) -> Result<Response, Infallible> {
         let mut request = request.map(Body::new);
-        request.extensions_mut().insert(ConnectInfo(peer));
         if !has_host(&request) {
             return Ok(Box::pin(self.refuse(request)).await);
         }
         match &self.site.gateway {
-            Some(gateway) if request.uri().path() == http::PATH => Ok(http::respond(gateway, request).await),
-            _ => self.site.routes.clone().oneshot(request).await,
+            Some(gateway) if request.uri().path() == http::PATH => {
+                Ok(http::respond(gateway, request, Some(peer)).await)
+            }
+            _ => {
+                request.extensions_mut().insert(ConnectInfo(peer.socket));
+                self.site.routes.clone().oneshot(request).await
+            }
         }
     }
 

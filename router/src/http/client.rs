@@ -3,8 +3,6 @@
 use crate::config::Network;
 use crate::telemetry::REQUEST_ID;
 use crate::telemetry::trace::{TRACEPARENT, TRACESTATE};
-use axum::extract::ConnectInfo;
-use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use std::net::{IpAddr, SocketAddr};
 
@@ -12,8 +10,25 @@ const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 /// Sent on as they are: who asks, by which request, in which trace (W3C Trace Context).
 const FORWARDED: [HeaderName; 4] = [header::USER_AGENT, REQUEST_ID, TRACEPARENT, TRACESTATE];
 
+/// How many more there may be: what a fetch adds of its own need not make each copy of the map grow.
+const ADDED: usize = 6;
+
 /// A longer value does not travel on: it would go out with every fetch, and few servers take heads as large as ours.
 pub(crate) const MAX_FORWARDED: usize = 1024;
+
+/// Who is at the other end of a connection.
+#[derive(Clone, Debug)]
+pub(crate) struct Peer {
+    pub(crate) socket: SocketAddr,
+    /// Its address as subgraphs are told it, written once for all requests of the connection.
+    written: Option<HeaderValue>,
+}
+
+impl Peer {
+    pub(crate) fn new(socket: SocketAddr) -> Self {
+        Self { socket, written: written(socket.ip().to_canonical()) }
+    }
+}
 
 /// The sender of a request, as far as the network tells.
 pub(crate) struct Client {
@@ -24,17 +39,19 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    /// Reads it from the head of a request.
-    pub(crate) fn of(parts: &Parts, network: &Network) -> Self {
-        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip().to_canonical());
-        let address = forwarded_address(&parts.headers, network.trusted_proxies).or(peer);
-        let mut forward = HeaderMap::with_capacity(FORWARDED.len() + 2);
+    /// Reads it from the headers of a request.
+    pub(crate) fn of(headers: &HeaderMap, peer: Option<&Peer>, network: &Network) -> Self {
+        let (address, written) = match forwarded_address(headers, network.trusted_proxies) {
+            Some(address) => (Some(address), written(address)),
+            None => (peer.map(|peer| peer.socket.ip().to_canonical()), peer.and_then(|peer| peer.written.clone())),
+        };
+        let mut forward = HeaderMap::with_capacity(FORWARDED.len() + ADDED);
         for name in FORWARDED {
-            if let Some(value) = parts.headers.get(&name).filter(|value| value.len() <= MAX_FORWARDED) {
+            if let Some(value) = headers.get(&name).filter(|value| value.len() <= MAX_FORWARDED) {
                 forward.insert(name, value.clone());
             }
         }
-        if let Some(value) = address.and_then(|address| HeaderValue::from_str(&address.to_string()).ok()) {
+        if let Some(value) = written {
             forward.insert(X_FORWARDED_FOR, value);
         }
         Self { address, forward }
@@ -51,8 +68,15 @@ impl Client {
     }
 }
 
+fn written(address: IpAddr) -> Option<HeaderValue> {
+    HeaderValue::try_from(address.to_string()).ok()
+}
+
 /// The address that the outermost of the trusted proxies saw. Entries further left are the client's own words.
 fn forwarded_address(headers: &HeaderMap, trusted_proxies: usize) -> Option<IpAddr> {
+    if trusted_proxies == 0 {
+        return None;
+    }
     let lines = headers.get_all(X_FORWARDED_FOR).iter().filter_map(|value| value.to_str().ok());
     let chain: Vec<&str> = lines.flat_map(|line| line.split(',')).map(str::trim).collect();
     let position = chain.len().checked_sub(trusted_proxies)?;

@@ -115,8 +115,11 @@ pub(crate) fn check_content_type(headers: &HeaderMap) -> Result<(), GraphQLError
     if headers.contains_key(header::CONTENT_ENCODING) {
         return unsupported("compressed request bodies are not read");
     }
-    let value = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let content_type = value.and_then(|value| MediaType::parse(value).ok());
+    let value = headers.get(header::CONTENT_TYPE);
+    if value.is_some_and(|value| value == "application/json") {
+        return Ok(());
+    }
+    let content_type = value.and_then(|value| value.to_str().ok()).and_then(|value| MediaType::parse(value).ok());
     let Some(content_type) = content_type.filter(|given| given.essence() == MediaType::new(APPLICATION, JSON)) else {
         return unsupported("a request needs the header content-type: application/json and a body of JSON");
     };

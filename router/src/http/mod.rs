@@ -21,21 +21,22 @@ use crate::telemetry::{self, Summary};
 use crate::{Gateway, auth};
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{FromRequestParts, Request, State, WebSocketUpgrade};
+use axum::extract::{ConnectInfo, FromRequestParts, Request, State, WebSocketUpgrade};
 use axum::middleware::Next;
 use axum::response::Response;
 use axum::routing::{any, get};
 use bytes::Bytes;
-use client::Client;
+use client::{Client, Peer};
 use futures::FutureExt;
 use futures::future::join_all;
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, Method, header};
+use http::{HeaderName, Method, header};
 use media::Accept;
 pub(crate) use media::Format;
 use params::Params;
 use std::any::Any;
 use std::convert::Infallible;
+use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use stream::Framing;
@@ -67,38 +68,41 @@ pub(crate) fn routes(gateway: &Arc<Gateway>) -> Router {
                 telemetry::observe(&gateway.meters, request, |request| next.run(request)).await
             },
         ));
-    let graphql = any(async |State(gateway): State<Arc<Gateway>>, request| respond(&gateway, request).await);
+    let graphql = any(async |State(gateway): State<Arc<Gateway>>, request: Request| {
+        let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| Peer::new(*peer));
+        respond(&gateway, request, peer.as_ref()).await
+    });
     probes.route(PATH, graphql).with_state(gateway.clone())
 }
 
 /// Answers a request to [`PATH`]. What is seldom needed is wrapped around it when it is: a router's layers would all be
 /// made anew, in boxes, for each request.
-pub(crate) async fn respond(gateway: &Arc<Gateway>, request: Request) -> Response {
+pub(crate) async fn respond(gateway: &Arc<Gateway>, request: Request, peer: Option<&Peer>) -> Response {
     telemetry::observe(&gateway.meters, request, |request| {
-        let answer = AssertUnwindSafe(shared_across_origins(gateway, request)).catch_unwind();
+        let answer = AssertUnwindSafe(shared_across_origins(gateway, request, peer)).catch_unwind();
         answer.map(|answer| answer.unwrap_or_else(panicked))
     })
     .await
 }
 
-async fn shared_across_origins(gateway: &Arc<Gateway>, request: Request) -> Response {
-    let Some(cors) = &gateway.cors else { return compressed(gateway, request).await };
-    let inner = service_fn(|request| compressed(gateway, request).map(Ok));
+async fn shared_across_origins(gateway: &Arc<Gateway>, request: Request, peer: Option<&Peer>) -> Response {
+    let Some(cors) = &gateway.cors else { return compressed(gateway, request, peer).await };
+    let inner = service_fn(|request| compressed(gateway, request, peer).map(Ok));
     // Boxed, as what else is seldom needed, so that other requests need not carry the room for it.
     let Ok::<_, Infallible>(response) = Box::pin(cors.layer(inner).oneshot(request)).await;
     response
 }
 
-async fn compressed(gateway: &Arc<Gateway>, request: Request) -> Response {
+async fn compressed(gateway: &Arc<Gateway>, request: Request, peer: Option<&Peer>) -> Response {
     if !request.headers().contains_key(header::ACCEPT_ENCODING) {
-        return graphql(gateway, request).await;
+        return graphql(gateway, request, peer).await;
     }
     // The predicate leaves event streams alone.
     let predicate = DefaultPredicate::new()
         .and(NotForContentType::const_new("multipart/mixed"))
         .and(SizeAbove::new(MIN_COMPRESSED_BYTES));
     let compression = CompressionLayer::new().quality(CompressionLevel::Fastest).compress_when(predicate);
-    let inner = service_fn(|request| graphql(gateway, request).map(Ok));
+    let inner = service_fn(|request| graphql(gateway, request, peer).map(Ok));
     let Ok::<_, Infallible>(response) = Box::pin(compression.layer(inner).oneshot(request)).await;
     response.map(Body::new)
 }
@@ -112,18 +116,17 @@ pub(crate) fn internal() -> GraphQLError {
     GraphQLError::new(Code::Internal, "an internal error occurred")
 }
 
-async fn graphql(gateway: &Arc<Gateway>, request: Request) -> Response {
+async fn graphql(gateway: &Arc<Gateway>, request: Request, peer: Option<&Peer>) -> Response {
     let deadline = gateway.deadline();
     let (parts, mut body) = request.into_parts();
     if is_upgrade(&parts) {
-        let opened = Box::pin(socket(gateway.clone(), parts)).await;
+        let opened = Box::pin(socket(gateway.clone(), parts, peer)).await;
         return opened.unwrap_or_else(|error| reply::errors(Format::Json, &[error]));
     }
     let response = match Accept::of(&parts.headers) {
         Ok(accept) => {
-            let format = accept.format;
-            let exchange = Exchange { gateway: gateway.clone(), accept, method: parts.method.clone(), deadline };
-            exchange.answer(parts, &mut body).await.unwrap_or_else(|error| reply::errors(format, &[error]))
+            let exchange = Exchange { gateway, peer, parts: &parts, accept: &accept, deadline };
+            exchange.answer(&mut body).await.unwrap_or_else(|error| reply::errors(accept.format, &[error]))
         }
         Err(error) => reply::errors(Format::Json, &[error]),
     };
@@ -138,9 +141,10 @@ fn is_upgrade(parts: &Parts) -> bool {
 }
 
 /// Opens a socket. A token in the header is checked before it opens.
-async fn socket(gateway: Arc<Gateway>, mut parts: Parts) -> Result<Response, GraphQLError> {
+async fn socket(gateway: Arc<Gateway>, mut parts: Parts, peer: Option<&Peer>) -> Result<Response, GraphQLError> {
     gateway.origins.check_socket(&parts.headers, &gateway.config.csrf)?;
-    let client = Client::of(&parts, &gateway.config.network).sending(&gateway.forwarded, &parts.headers);
+    let client = Client::of(&parts.headers, peer, &gateway.config.network);
+    let client = client.sending(&gateway.forwarded, &parts.headers);
     let authorization = auth::authorization(&parts.headers)?;
     let mut context = auth::identify(gateway.verifier.as_deref(), authorization, client.forward).await?;
     context.address = client.address;
@@ -152,48 +156,45 @@ async fn socket(gateway: Arc<Gateway>, mut parts: Parts) -> Result<Response, Gra
 }
 
 /// One HTTP request on its way to its answer.
-struct Exchange {
-    gateway: Arc<Gateway>,
-    accept: Accept,
-    method: Method,
+struct Exchange<'e> {
+    gateway: &'e Arc<Gateway>,
+    peer: Option<&'e Peer>,
+    parts: &'e Parts,
+    accept: &'e Accept,
     deadline: Instant,
 }
 
-impl Exchange {
-    async fn answer(&self, parts: Parts, body: &mut Body) -> Result<Response, GraphQLError> {
+impl Exchange<'_> {
+    async fn answer(&self, body: &mut Body) -> Result<Response, GraphQLError> {
         let config = &self.gateway.config;
-        match self.method {
-            Method::GET => origins::check_simple(&parts.headers, &config.csrf)?,
-            Method::POST => media::check_content_type(&parts.headers)?,
+        let Parts { method, headers, uri, .. } = self.parts;
+        match *method {
+            Method::GET => origins::check_simple(headers, &config.csrf)?,
+            Method::POST => media::check_content_type(headers)?,
             _ => {
                 let message = "GraphQL is asked by POST or GET";
                 return Ok(reply::method_not_allowed(self.accept.format, &[Method::GET, Method::POST], message));
             }
         }
-        let Client { address, forward } =
-            Client::of(&parts, &config.network).sending(&self.gateway.forwarded, &parts.headers);
-        let authorization = auth::authorization(&parts.headers)?;
-        let mut context = auth::identify(self.gateway.verifier.as_deref(), authorization, forward).await?;
-        context.address = address;
-        let params = if self.method == Method::GET {
-            params::from_uri(&parts.uri)?
+        let client = Client::of(headers, self.peer, &config.network);
+        let Client { address, forward } = client.sending(&self.gateway.forwarded, headers);
+        let authorization = auth::authorization(headers)?;
+        let context = auth::identify(self.gateway.verifier.as_deref(), authorization, forward).await?;
+        let context = RequestContext { address, ..context };
+        let params = if *method == Method::GET {
+            params::from_uri(uri)?
         } else {
             let limits = &config.limits.http;
             let body = params::read(body, limits.max_body_bytes, self.deadline).await?;
             params::from_body(&body, limits.max_batch)?
         };
         match params {
-            Params::One(request) => self.answer_one(request, context, &parts.headers).await,
+            Params::One(request) => self.answer_one(request, context).await,
             Params::Batch(requests) => Ok(Box::pin(self.answer_batch(requests, context)).await),
         }
     }
 
-    async fn answer_one(
-        &self,
-        mut request: GraphQLRequest,
-        context: RequestContext,
-        headers: &HeaderMap,
-    ) -> Result<Response, GraphQLError> {
+    async fn answer_one(&self, mut request: GraphQLRequest, context: RequestContext) -> Result<Response, GraphQLError> {
         let format = self.accept.format;
         let prepared = match self.gateway.prepare(&mut request, &context, self.deadline).await {
             Ok(prepared) => prepared,
@@ -208,7 +209,7 @@ impl Exchange {
         let rate = prepared.rate.clone();
         let summary = Summary { kind: prepared.kind(), name: prepared.operation.name.clone(), code: None };
         let mut response = match prepared.operation.kind {
-            OperationKind::Mutation if self.method == Method::GET => {
+            OperationKind::Mutation if self.parts.method == Method::GET => {
                 reply::method_not_allowed(format, &[Method::POST], "mutations are sent by POST")
             }
             OperationKind::Subscription => match self.accept.streams {
@@ -226,7 +227,7 @@ impl Exchange {
             }
             _ => {
                 let answer = prepared.run(&context).await;
-                let extensions = self.extensions(&prepared, &answer, headers);
+                let extensions = self.extensions(&prepared, &answer);
                 let body = if extensions.is_empty() { answer.body } else { extend(&answer.body, &extensions) };
                 reply::result(format, body)
             }
@@ -281,8 +282,8 @@ impl Exchange {
     }
 
     /// What the client wants to be told besides: the members of a JSON object.
-    fn extensions(&self, prepared: &Prepared, answer: &Answer, headers: &HeaderMap) -> String {
-        let is_asked = |name: &HeaderName| headers.get(name).is_some_and(|value| value == "true");
+    fn extensions(&self, prepared: &Prepared, answer: &Answer) -> String {
+        let is_asked = |name: &HeaderName| self.parts.headers.get(name).is_some_and(|value| value == "true");
         let config = &self.gateway.config;
         let mut members = Vec::new();
         if is_asked(&COST) {

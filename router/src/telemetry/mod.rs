@@ -24,10 +24,6 @@ const NO_ID: HeaderValue = HeaderValue::from_static("-");
 /// Logged for a client that went away before it was answered.
 const CLIENT_CLOSED_REQUEST: u16 = 499;
 
-/// The id of a request; found in its extensions.
-#[derive(Clone, Debug)]
-pub struct RequestId(pub HeaderValue);
-
 /// What a response's log line says of the operation; found in its extensions.
 #[derive(Clone, Debug, Default)]
 pub struct Summary {
@@ -68,7 +64,6 @@ where
     F: Future<Output = Response>,
 {
     let id = request_id(request.headers());
-    request.extensions_mut().insert(RequestId(id.clone()));
     request.headers_mut().insert(REQUEST_ID, id.clone());
     // What comes every few seconds would fill the traces with nothing.
     let is_probe = PROBES.contains(&request.uri().path());

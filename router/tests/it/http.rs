@@ -3,8 +3,11 @@
 use crate::server::{Server, absent_subgraph, claims, code, forged_token, subgraph, token};
 use hansa_router::Config;
 use hansa_router::config::{Cors, Debug, Network};
+use hansa_router::server::{self, Site, Workers, serve};
 use hansa_token::JwkSet;
 use serde_json::{Value, json};
+use std::sync::Arc;
+use tokio::net::TcpListener;
 
 const RESPONSE: &str = "application/graphql-response+json";
 const JSON: &str = "application/json";
@@ -200,6 +203,20 @@ async fn subgraphs_learn_who_asks() {
     assert_eq!(long.send().await.unwrap().json::<Value>().await.unwrap()["data"]["header"], Value::Null);
     let address = server.ask(r#"{ header(name: "x-forwarded-for") }"#).await;
     assert_eq!(address["data"]["header"], "127.0.0.1");
+}
+
+#[tokio::test]
+async fn subgraphs_learn_the_address_of_who_connects() {
+    let router = Server::start().await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/graphql", listener.local_addr().unwrap());
+    let site = Site { gateway: Some(router.gateway.clone()), routes: axum::Router::new() };
+    let workers = Arc::new(Workers::current());
+    tokio::spawn(serve(listener, site, server::Config::default(), workers, router.shutdown.clone()));
+    let query = json!({ "query": r#"{ header(name: "x-forwarded-for") }"# });
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let answer: Value = client.post(url).json(&query).send().await.unwrap().json().await.unwrap();
+    assert_eq!(answer["data"]["header"], "127.0.0.1");
 }
 
 #[tokio::test]
