@@ -24,8 +24,9 @@ use std::convert::Infallible;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 use tempfile::TempDir;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::Barrier;
 use tokio_rustls::TlsAcceptor;
 
@@ -302,6 +303,32 @@ async fn a_subgraph_gets_the_headers_that_are_meant_for_it() {
     assert_eq!(asked("others").await, others);
     let printed = format!("{config:?} {}", serde_json::to_string(&config).unwrap());
     assert!(!printed.contains("eA==") && !printed.contains("secret") && printed.contains("redacted"), "{printed}");
+}
+
+#[tokio::test]
+async fn a_subgraph_is_where_its_settings_say() {
+    let (url, _) = serve(mirror(), None).await;
+    let named = Named { url: Some(url.clone()), ..Named::default() };
+    let config = transport::Config { named: [("s".to_owned(), named)].into(), ..transport::Config::default() };
+    let subgraph = subgraph("http://nowhere.invalid/graphql", &config);
+    assert_eq!(subgraph.url, url);
+    assert!(ask(&subgraph, &HeaderMap::new()).await.is_ok());
+}
+
+#[tokio::test]
+async fn who_takes_no_connections_is_not_waited_for() {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let listener = socket.listen(1).unwrap();
+    let address = listener.local_addr().unwrap();
+    // They are never accepted, and when the queue is full the next one hears nothing.
+    let mut queue = Vec::new();
+    while let Ok(stream) = tokio::time::timeout(Duration::from_millis(200), TcpStream::connect(address)).await {
+        queue.push(stream.unwrap());
+    }
+    let config = transport::Config { connect_timeout_ms: 50, ..transport::Config::default() };
+    let outcome = version(&subgraph(&format!("http://{address}"), &config)).await;
+    assert!(matches!(&outcome, Err(FetchError::Connect(_))), "{outcome:?}");
 }
 
 #[tokio::test]
