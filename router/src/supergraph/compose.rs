@@ -1,6 +1,6 @@
 //! Composition of subgraphs into a supergraph.
 
-use super::{SubgraphSdl, repair, report, requires, sdl};
+use super::{SubgraphSdl, lists, repair, report, requires, sdl};
 use crate::error::Error;
 use crate::panics;
 use federation_composition::{CompositionResult, ServiceDefinition, compose_services};
@@ -32,6 +32,10 @@ pub fn compose(subgraphs: &[SubgraphSdl]) -> Result<String, Error> {
     // The composer is young: a defect in it must not take the router down.
     match panics::handle(|| compose_services(&services)) {
         Ok(Ok(CompositionResult::Success(supergraph))) => {
+            let differences = lists::differences(subgraphs, &prepared);
+            if !differences.is_empty() {
+                return Err(Error::Composition(differences.join("\n")));
+            }
             let composed = supergraph.supergraph_sdl().to_owned();
             let repaired = repair::repair(supergraph.into_supergraph_document_node(), &prepared);
             Ok(repaired.map_or(composed, |document| graphql_core::print(&document)))

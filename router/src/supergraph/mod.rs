@@ -5,6 +5,7 @@ mod compose;
 pub(crate) mod entry;
 mod features;
 pub mod federation;
+mod lists;
 mod live;
 mod repair;
 mod report;
