@@ -18,18 +18,10 @@ use bytes::Bytes;
 use futures::future::{BoxFuture, FutureExt, join_all};
 use smallvec::SmallVec;
 use std::sync::atomic::Ordering;
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
 use tracing::Instrument;
-
-/// How long fetches took, a place for each one of the plan.
-pub(super) struct Received(Vec<Place>);
-
-#[derive(Default)]
-struct Place {
-    fetched: OnceLock<Fetched>,
-}
 
 /// A fetch that was made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,17 +36,6 @@ pub struct Fetched {
     pub is_shared: bool,
 }
 
-impl Received {
-    pub(super) fn new(plan: &Plan) -> Self {
-        Self((0..plan.fetches).map(|_| Place::default()).collect())
-    }
-
-    /// The fetches that were made.
-    pub(super) fn fetches(&self) -> Vec<Fetched> {
-        self.0.iter().filter_map(|place| place.fetched.get().copied()).collect()
-    }
-}
-
 /// One run of a plan.
 pub(super) struct Execution<'a> {
     pub(super) supergraph: &'a Supergraph,
@@ -63,7 +44,6 @@ pub(super) struct Execution<'a> {
     pub(super) variables: &'a Variables,
     pub(super) context: &'a RequestContext,
     pub(super) deadline: Instant,
-    pub(super) received: &'a Received,
     /// Locked for moments only, never while waiting.
     state: Mutex<State>,
 }
@@ -73,6 +53,7 @@ pub(super) struct Execution<'a> {
 pub(super) struct State {
     pub(super) data: Data,
     pub(super) failures: Failures,
+    pub(super) fetches: Vec<Fetched>,
 }
 
 impl<'a> Execution<'a> {
@@ -83,9 +64,8 @@ impl<'a> Execution<'a> {
         variables: &'a Variables,
         context: &'a RequestContext,
         deadline: Instant,
-        received: &'a Received,
     ) -> Self {
-        Self { supergraph, plan, projection, variables, context, deadline, received, state: Mutex::default() }
+        Self { supergraph, plan, projection, variables, context, deadline, state: Mutex::default() }
     }
 
     /// Runs a node and everything below it.
@@ -134,7 +114,7 @@ impl<'a> Execution<'a> {
             Target::Entities(_) => Some(asked.iter().map(Asked::entities).sum()),
         };
         let fetched = Fetched { index: fetch.index, took: begun.elapsed(), entities, is_shared };
-        self.received.0[fetch.index].fetched.get_or_init(|| fetched);
+        self.state().fetches.push(fetched);
         match answer {
             Ok(bytes) => self.accept(fetch, bytes, asked),
             Err(error) => {
@@ -184,7 +164,7 @@ impl<'a> Execution<'a> {
     /// Merges what an answer holds; says what of it cannot be what was asked for.
     fn merge(&self, fetch: &'a Fetch, response: Response, asked: &[Asked], state: &mut State) -> Result<(), String> {
         let Response { data: answer, errors } = response;
-        let State { data, failures } = state;
+        let State { data, failures, .. } = state;
         if !errors.is_empty() {
             let names = &self.plan.names;
             let report = Report { fetch, asked, data, names, projection: self.projection, failures };
@@ -232,7 +212,7 @@ impl<'a> Execution<'a> {
     fn fail(&self, fetch: &Fetch, asked: &[Asked], error: &FetchError) {
         let error = unavailable(&fetch.service, error);
         let mut state = self.state();
-        let State { data, failures } = &mut *state;
+        let State { data, failures, .. } = &mut *state;
         let report = Report { fetch, asked, data, names: &self.plan.names, projection: self.projection, failures };
         report.failure(error);
     }

@@ -37,7 +37,7 @@ use crate::request::RequestContext;
 use crate::supergraph::Supergraph;
 use bytes::Bytes;
 use data::Data;
-use fetch::{Execution, Received, State};
+use fetch::{Execution, State};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use tokio::time::Instant;
@@ -79,16 +79,15 @@ pub async fn run(
     let Some(plan) = &operation.plan else {
         return project(supergraph, operation, variables, State::default());
     };
-    let received = Received::new(plan);
-    let execution = Execution::new(supergraph, plan, &operation.projection, variables, context, deadline, &received);
+    let execution = Execution::new(supergraph, plan, &operation.projection, variables, context, deadline);
     execution.run(&plan.root).await;
-    let fetches = received.fetches();
-    Answer { fetches, ..project(supergraph, operation, variables, execution.finish()) }
+    project(supergraph, operation, variables, execution.finish())
 }
 
 /// Writes the client's answer.
 fn project(supergraph: &Supergraph, operation: &Operation, variables: &Variables, state: State) -> Answer {
-    let State { data, mut failures } = state;
+    let State { data, mut failures, mut fetches } = state;
+    fetches.sort_unstable_by_key(|fetched| fetched.index);
     let introspection = operation.introspect(supergraph, variables);
     let projection = &operation.projection;
     let mut writer = Writer::new(&data, &mut failures, &projection.interfaces);
@@ -108,10 +107,14 @@ fn project(supergraph: &Supergraph, operation: &Operation, variables: &Variables
     let errors = failures.into_errors();
     finish(&mut body, &errors);
     if matches!(written, Err(Stop::TooLarge)) || body.len() > projection.max_size {
-        return too_large(operation, projection.max_size);
+        return Answer { fetches, ..too_large(operation, projection.max_size) };
     }
-    projection.last_size.store(body.len().min(MAX_GUESS), Ordering::Relaxed);
-    Answer { body: body.into(), has_data, has_errors: !errors.is_empty(), fetches: Vec::new() }
+    let size = body.len().min(MAX_GUESS);
+    // What is written is taken from the caches of other cores.
+    if guess != size {
+        projection.last_size.store(size, Ordering::Relaxed);
+    }
+    Answer { body: body.into(), has_data, has_errors: !errors.is_empty(), fetches }
 }
 
 /// In place of an answer that is larger than it may be.

@@ -30,8 +30,6 @@ pub struct Plan {
     pub(super) subscription: Option<Fetch>,
     /// What is fetched; for a subscription, what is fetched for each event.
     pub(super) root: Node,
-    /// How many fetches there are; each has its number below this.
-    pub(super) fetches: usize,
     /// Interfaces that some subgraph takes for objects (`@interfaceObject`).
     pub(super) interfaces: HashSet<String>,
     /// The response keys of the operation and of its fetches.
@@ -196,10 +194,10 @@ impl Plan {
     pub fn compile(mut source: QueryPlan, schema: &SupergraphState, names: Names) -> Plan {
         let mut compiler = Compiler { schema, names, fetches: 0, subscription: None };
         let mut root = source.node.as_mut().map_or(Node::Sequence(Vec::new()), |node| compiler.node(node, None));
-        let Compiler { names, fetches, mut subscription, .. } = compiler;
+        let Compiler { names, mut subscription, .. } = compiler;
         likeness::classify(&mut root, subscription.as_mut());
         let interfaces = schema.interface_object_types_in_subgraphs.keys().cloned().collect();
-        Plan { source, subscription, root, fetches, interfaces, names }
+        Plan { source, subscription, root, interfaces, names }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Subscriptions: each event of the upstream stream is completed by the rest of the plan, and projected.
 
 use super::failure::unavailable;
-use super::fetch::{Body, Execution, Received};
+use super::fetch::{Body, Execution};
 use super::plan::{Fetch, Plan};
 use super::{Answer, project};
 use crate::error::GraphQLError;
@@ -148,11 +148,9 @@ impl Subscription {
     /// Completes one event.
     async fn answer(&self, plan: &Plan, fetch: &Fetch, event: Bytes) -> Answer {
         let projection = &self.operation.projection;
-        let received = Received::new(plan);
         let deadline = Instant::now() + self.patience;
         let context = self.caller.now();
-        let execution =
-            Execution::new(&self.supergraph, plan, projection, &self.variables, &context, deadline, &received);
+        let execution = Execution::new(&self.supergraph, plan, projection, &self.variables, &context, deadline);
         execution.accept_event(fetch, event);
         execution.run(&plan.root).await;
         project(&self.supergraph, &self.operation, &self.variables, execution.finish())
