@@ -102,10 +102,13 @@ async fn follow_ticks(server: &Server) -> impl futures::Stream<Item = Value> + U
     for message in [json!({ "type": "connection_init" }), subscribe] {
         socket.send(Message::text(message.to_string())).await.unwrap();
     }
-    let messages = socket.map(|message| match message.unwrap() {
-        Message::Text(text) => serde_json::from_str::<Value>(&text).unwrap(),
+    let messages = socket.filter_map(async |message| match message.unwrap() {
+        Message::Text(text) => Some(serde_json::from_str::<Value>(&text).unwrap()),
+        // Heartbeats.
+        Message::Ping(_) => None,
         other => panic!("{other:?}"),
     });
+    let messages = Box::pin(messages);
     messages.skip(1).map(|message| message["payload"]["data"].clone())
 }
 

@@ -247,6 +247,8 @@ async fn a_client_that_does_not_keep_up_is_let_go_and_holds_nobody_up() {
         config.subscriptions.share = Sharing::All;
         config.limits.streams.max_queue = 4;
         config.limits.streams.write_timeout_ms = 3_600_000;
+        // Who does not read does not answer pings.
+        config.limits.streams.heartbeat_ms = 3_600_000;
     })
     .await;
     let mut stalled = Socket::ready(&server, json!({})).await;
