@@ -12,7 +12,9 @@ use crate::telemetry::trace;
 use crate::transport::FetchError;
 use bytes::Bytes;
 use futures::stream::{BoxStream, StreamExt};
-use sonic_rs::JsonValueTrait;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -124,7 +126,8 @@ fn steps(
         while let Some(event) = events.next().await {
             match event {
                 Ok(bytes) => {
-                    let cursor = subscription.cursor(&bytes);
+                    let resumption = subscription.operation.resumption.as_ref();
+                    let cursor = resumption.and_then(|resumption| cursor(&bytes, &resumption.key));
                     yield Step::Event(subscription.answer(plan, fetch, bytes).await, cursor);
                 }
                 Err(reason) => {
@@ -138,13 +141,6 @@ fn steps(
 }
 
 impl Subscription {
-    /// The place of an event in a durable stream.
-    fn cursor(&self, event: &[u8]) -> Option<String> {
-        let resumption = self.operation.resumption.as_ref()?;
-        let cursor = sonic_rs::get(event, ["data", &resumption.key, "cursor"]).ok()?;
-        cursor.as_str().map(str::to_owned)
-    }
-
     /// Completes one event.
     async fn answer(&self, plan: &Plan, fetch: &Fetch, event: Bytes) -> Answer {
         let projection = &self.operation.projection;
@@ -154,5 +150,42 @@ impl Subscription {
         execution.accept_event(fetch, event);
         execution.run(&plan.root).await;
         project(&self.supergraph, &self.operation, &self.variables, execution.finish())
+    }
+}
+
+/// The place of an event in a durable stream, by the response name of its field.
+fn cursor(event: &[u8], field: &str) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Event<'e> {
+        #[serde(borrow)]
+        data: HashMap<String, &'e RawValue>,
+    }
+    #[derive(Deserialize)]
+    struct Place {
+        cursor: String,
+    }
+    // Nobody has looked at it yet: what is passed over may be nested without end, and this library does so in a loop.
+    let event = serde_json::from_slice::<Event>(event).ok()?;
+    let place = serde_json::from_str::<Place>(event.data.get(field)?.get());
+    place.ok().map(|place| place.cursor)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_place_of_an_event() {
+        let deep = format!("{}{}", "[".repeat(1 << 20), "]".repeat(1 << 20));
+        let event = |before: &str, cursor: &str| {
+            format!(r#"{{"x":{before},"data":{{"y":{before},"news":{{"z":{before},"cursor":{cursor}}}}}}}"#)
+        };
+        assert_eq!(cursor(event("1", "\"a\\u0062\"").as_bytes(), "news").as_deref(), Some("ab"));
+        assert_eq!(cursor(event(&deep, "\"a\"").as_bytes(), "news").as_deref(), Some("a"));
+        assert_eq!(cursor(event(&deep, &deep).as_bytes(), "news"), None);
+        for nothing in ["", "{}", r#"{"data":null}"#, r#"{"data":{"news":null}}"#, r#"{"data":{"new":{"cursor":"a"}}}"#]
+        {
+            assert_eq!(cursor(nothing.as_bytes(), "news"), None, "{nothing}");
+        }
     }
 }

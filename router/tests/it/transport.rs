@@ -63,6 +63,10 @@ async fn a_graphql_answer_counts_whatever_its_status() {
     let (proxy, _) =
         subgraph(By::Http, Config::default(), move |_| (StatusCode::BAD_REQUEST, json, r#"{"oops":1}"#)).await;
     assert!(matches!(fetch(&proxy, true).await, Err(FetchError::Status(StatusCode::BAD_REQUEST))));
+    // However deep it is: the stack does not grow with it.
+    let deep = move |_| (StatusCode::BAD_REQUEST, json, format!(r#"{{"oops":{}"#, "[".repeat(1 << 20)));
+    let (proxy, _) = subgraph(By::Http, Config::default(), deep).await;
+    assert!(matches!(fetch(&proxy, true).await, Err(FetchError::Status(StatusCode::BAD_REQUEST))));
 }
 
 #[tokio::test]
