@@ -5,6 +5,9 @@ use serde::{Deserialize, Serialize};
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+/// After a longer pause a whole burst must be there again: what counts does not reckon in such times.
+const LONGEST_PAUSE: Duration = Duration::from_secs(10 * 365 * 86_400);
+
 /// All limits.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
@@ -25,6 +28,8 @@ pub struct Limits {
 pub struct Operation {
     /// The most tokens a document may have.
     pub max_tokens: usize,
+    /// The longest name: of a field, an alias, an argument, a variable, a type, a fragment, an operation. In bytes.
+    pub max_name_bytes: usize,
     /// How deep fields may nest, fragments followed; introspection is exempt.
     pub max_depth: usize,
     /// The most aliased fields, fragments counted at every use.
@@ -51,6 +56,7 @@ impl Default for Operation {
     fn default() -> Self {
         Self {
             max_tokens: 10_000,
+            max_name_bytes: 256,
             max_depth: 20,
             max_aliases: 50,
             max_root_fields: 20,
@@ -187,13 +193,18 @@ impl Rate {
     /// Refuses values that cannot work; the message names the field.
     pub(crate) fn validate(&self) -> Result<(), Error> {
         for (field, quota) in [("per_user", &self.per_user), ("per_address", &self.per_address)] {
-            let interval = quota.as_ref().map_or(Duration::MAX, Quota::interval);
+            let Some(quota) = quota else { continue };
+            let (interval, burst) = (quota.interval(), quota.burst.unwrap_or(quota.amount));
             let (least, unit) = match self.redis.url {
                 None => (Duration::from_nanos(1), "nanosecond"),
                 Some(_) => (Duration::from_micros(1), "microsecond, the least that Redis counts"),
             };
             if interval < least {
                 return Err(Error::Config(format!("limits.rate.{field}.amount is more than one in a {unit}")));
+            }
+            if interval.checked_mul(burst.get()).is_none_or(|refilled| refilled > LONGEST_PAUSE) {
+                let message = format!("limits.rate.{field}.burst takes more than ten years to come back");
+                return Err(Error::Config(message));
             }
         }
         if self.redis.timeout_ms == 0 {

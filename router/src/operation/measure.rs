@@ -2,6 +2,7 @@
 //! once, so that measuring takes time in proportion to the document and not to what it expands to.
 
 use super::document::{self, is_introspection, located};
+use super::names;
 use crate::error::{Code, GraphQLError};
 use crate::limits;
 use graphql_tools::parser::Pos;
@@ -36,6 +37,10 @@ pub(super) fn check(document: &query::Document, limits: &limits::Operation) -> R
     let most = limits.max_fields.saturating_mul(DEFINITIONS);
     if errors.is_empty() && fields > most {
         let message = format!("The document's operations and fragments have more than {most} fields together.");
+        errors.push(GraphQLError::new(Code::OperationTooComplex, message));
+    }
+    if names::has_longer(document, limits.max_name_bytes) {
+        let message = format!("The document has a name of more than {} bytes.", limits.max_name_bytes);
         errors.push(GraphQLError::new(Code::OperationTooComplex, message));
     }
     if measuring.too_nested {

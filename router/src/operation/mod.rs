@@ -13,6 +13,7 @@ mod introspection;
 mod measure;
 mod members;
 mod merging;
+mod names;
 mod overrides;
 mod pace;
 mod required;

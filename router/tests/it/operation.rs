@@ -120,6 +120,7 @@ async fn limits_hold() {
     let supergraph = schema("type Query { a: Int q: Query }");
     let limits = Limits {
         max_tokens: 60,
+        max_name_bytes: 10,
         max_depth: 3,
         max_aliases: 2,
         max_root_fields: 4,
@@ -143,13 +144,28 @@ async fn limits_hold() {
         ("query($b: Boolean!, $c: Boolean!) { a @skip(if: $b) x: a @include(if: $c) }", "more than 1 variables for"),
         ("{ __schema { types { name } } }", "Introspection is switched off"),
         (&format!("{{ {} }}", "a ".repeat(60)), "more than 60 tokens"),
+        ("{ far_too_long: a }", "name of more than 10 bytes"),
+        ("{ far_too_long }", "name of more than 10 bytes"),
+        ("{ a(far_too_long: 1) }", "name of more than 10 bytes"),
+        ("{ a(x: [{ far_too_long: 1 }]) }", "name of more than 10 bytes"),
+        ("{ a(x: [{ y: $far_too_long }]) }", "name of more than 10 bytes"),
+        ("{ a @skip(if: FAR_TOO_LONG) }", "name of more than 10 bytes"),
+        ("{ a @far_too_long }", "name of more than 10 bytes"),
+        ("query far_too_long { a }", "name of more than 10 bytes"),
+        ("query($far_too_long: Int) { a }", "name of more than 10 bytes"),
+        ("mutation($x: [FarTooLonger!]) { a }", "name of more than 10 bytes"),
+        ("subscription($x: Int = FAR_TOO_LONG) { a }", "name of more than 10 bytes"),
+        ("{ ... on FarTooLonger { a } }", "name of more than 10 bytes"),
+        ("{ ... { ...farTooLonger } }", "name of more than 10 bytes"),
+        ("{ a } fragment farTooLonger on Query { a }", "name of more than 10 bytes"),
+        ("{ a } fragment F on FarTooLonger { a }", "name of more than 10 bytes"),
     ] {
         let errors = refused(&supergraph, &limits, query).await;
         assert!(errors.to_string().contains(words), "{query}: {errors}");
         let code = &errors[0]["extensions"]["code"];
         assert!(code == "OPERATION_TOO_COMPLEX" || code == "INTROSPECTION_DISABLED", "{errors}");
     }
-    let within = request("{ x: a y: a q { q { a } } __typename }");
+    let within = request("{ exactly_10: a y: a q { q { a } } __typename }");
     assert!(operation::prepare(&supergraph, &limits, &within, None).await.is_ok());
     let fields = "fields { type { fields { type { fields { type { fields { name } } } } } } }";
     let errors =
