@@ -4,6 +4,10 @@ use crate::error::Error;
 use crate::limits::Limits;
 use crate::{documents, subscription, supergraph, telemetry, transport};
 use serde::{Deserialize, Serialize};
+use tokio::sync::Semaphore;
+
+/// In seconds.
+const YEAR: u64 = 365 * 86_400;
 
 /// Everything that can be configured of the router.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
@@ -42,6 +46,7 @@ impl Config {
     /// [`Error::Config`] names the field.
     pub fn validate(&self) -> Result<(), Error> {
         let Limits { operation, http, streams, rate } = &self.limits;
+        let supergraph::Config { poll_seconds, fetch_timeout_seconds, compose_timeout_seconds, .. } = &self.supergraph;
         let positive = [
             ("limits.operation.max_response_bytes", operation.max_response_bytes as u64),
             ("limits.http.max_body_bytes", http.max_body_bytes as u64),
@@ -52,9 +57,19 @@ impl Config {
             ("limits.streams.init_timeout_ms", streams.init_timeout_ms),
             ("limits.streams.heartbeat_ms", streams.heartbeat_ms),
             ("limits.streams.write_timeout_ms", streams.write_timeout_ms),
+            ("supergraph.poll_seconds", *poll_seconds),
+            ("supergraph.fetch_timeout_seconds", *fetch_timeout_seconds),
+            ("supergraph.compose_timeout_seconds", *compose_timeout_seconds),
         ];
         if let Some((field, _)) = positive.iter().find(|(_, value)| *value == 0) {
             return Err(Error::Config(format!("{field} must be greater than 0")));
+        }
+        let bounded = [
+            ("limits.streams.max_queue", streams.max_queue as u64, Semaphore::MAX_PERMITS as u64),
+            ("supergraph.fetch_timeout_seconds", *fetch_timeout_seconds, YEAR),
+        ];
+        if let Some((field, _, most)) = bounded.iter().find(|(_, value, most)| value > most) {
+            return Err(Error::Config(format!("{field} must be {most} at most")));
         }
         rate.validate()?;
         self.subgraphs.validate()?;
@@ -121,4 +136,22 @@ pub struct Network {
 pub struct Debug {
     /// Whether a request with the header `graphql-query-plan: true` gets the query plan in `extensions.queryPlan`.
     pub query_plan: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_counted_or_waited_for_is_refused() {
+        let mut config = Config::default();
+        assert!(config.validate().is_ok());
+        config.limits.streams.max_queue = usize::MAX;
+        assert!(config.validate().unwrap_err().to_string().contains("limits.streams.max_queue"));
+        let mut config = Config::default();
+        for seconds in [0, u64::MAX] {
+            config.supergraph.fetch_timeout_seconds = seconds;
+            assert!(config.validate().unwrap_err().to_string().contains("supergraph.fetch_timeout_seconds"));
+        }
+    }
 }

@@ -188,6 +188,9 @@ fn unusable_quotas_are_refused() {
     let too_many = json!({ "amount": u32::MAX, "period_seconds": 1 });
     config.limits.rate.per_user = Some(serde_json::from_value(too_many).unwrap());
     assert!(config.validate().unwrap_err().to_string().contains("limits.rate.per_user.amount"));
+    let never_back = json!({ "amount": 1, "period_seconds": u32::MAX, "burst": 100 });
+    config.limits.rate.per_user = Some(serde_json::from_value(never_back).unwrap());
+    assert!(config.validate().unwrap_err().to_string().contains("limits.rate.per_user.burst"));
     let mut config = Config::default();
     config.limits.rate.redis.timeout_ms = 0;
     assert!(config.validate().unwrap_err().to_string().contains("limits.rate.redis.timeout_ms"));
