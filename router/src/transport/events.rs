@@ -7,35 +7,39 @@ use axum::body::Body;
 use bytes::Bytes;
 use futures::stream::{BoxStream, Stream, StreamExt};
 use sse_stream::{Sse, SseStream};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Results of a subscription, one for each `next` event. It ends with `complete` or after an error; a connection that
 /// closes without `complete` is an error. Dropping it closes the connection.
 pub(super) fn results(body: Body, limit: usize) -> BoxStream<'static, Result<Bytes, FetchError>> {
-    // The parser keeps what it has read of an event, so the bytes since the last complete one are counted before it.
-    let pending = Arc::new(AtomicUsize::new(0));
-    let counter = pending.clone();
+    // The parser keeps what it has read of an event. Heartbeats are no events, but end as those do.
+    let mut pending = 0;
     let bounded = body.into_data_stream().map(move |chunk| {
         let chunk = chunk.map_err(std::io::Error::other)?;
-        match counter.fetch_add(chunk.len(), Ordering::Relaxed) + chunk.len() {
-            size if size > limit => Err(std::io::Error::other(FetchError::TooLarge(limit))),
-            _ => Ok(chunk),
-        }
+        pending = rest(&chunk).unwrap_or(pending + chunk.len());
+        if pending > limit { Err(std::io::Error::other(FetchError::TooLarge(limit))) } else { Ok(chunk) }
     });
-    until_complete(SseStream::from_bytes_stream(bounded), pending).boxed()
+    until_complete(SseStream::from_bytes_stream(bounded), limit).boxed()
+}
+
+/// The size of what follows the last empty line, if there is one.
+fn rest(chunk: &[u8]) -> Option<usize> {
+    let ends = ["\n\n", "\r\n\r\n", "\r\r"].into_iter();
+    ends.filter_map(|end| memchr::memmem::rfind(chunk, end.as_bytes()).map(|at| chunk.len() - at - end.len())).min()
 }
 
 fn until_complete(
     events: impl Stream<Item = Result<Sse, sse_stream::Error>> + Send + 'static,
-    pending: Arc<AtomicUsize>,
+    limit: usize,
 ) -> impl Stream<Item = Result<Bytes, FetchError>> + Send {
     async_stream::stream! {
         let mut events = std::pin::pin!(events);
         while let Some(event) = events.next().await {
-            pending.store(0, Ordering::Relaxed);
             match event {
                 Ok(Sse { event: Some(kind), .. }) if kind == "complete" => return,
+                Ok(Sse { data: Some(data), .. }) if data.len() > limit => {
+                    yield Err(FetchError::TooLarge(limit));
+                    return;
+                }
                 Ok(Sse { event, data: Some(data), .. }) if event.as_deref().is_none_or(|kind| kind == "next") => {
                     yield Ok(Bytes::from(data));
                 }
@@ -55,7 +59,11 @@ mod tests {
     use super::*;
 
     async fn read(text: &'static str, limit: usize) -> Vec<Result<String, String>> {
-        results(Body::from(text), limit)
+        read_body(Body::from(text), limit).await
+    }
+
+    async fn read_body(body: Body, limit: usize) -> Vec<Result<String, String>> {
+        results(body, limit)
             .map(|result| match result {
                 Ok(bytes) => Ok(String::from_utf8(bytes.to_vec()).unwrap()),
                 Err(error) => Err(error.to_string()),
@@ -78,8 +86,23 @@ mod tests {
 
     #[tokio::test]
     async fn an_event_is_bounded() {
-        let results = read("event: next\ndata: 1234567890\n\nevent: complete\n\n", 10).await;
+        let results = read("event: next\ndata: 1234567890\n\nevent: complete\n\n", 9).await;
         assert_eq!(results.len(), 1);
-        assert!(results[0].as_ref().unwrap_err().contains("larger than 10 bytes"), "{results:?}");
+        assert!(results[0].as_ref().unwrap_err().contains("larger than 9 bytes"), "{results:?}");
+    }
+    #[tokio::test]
+    async fn events_and_heartbeats_do_not_add_up() {
+        let chunks =
+            ["data: 1\n\n", ":\n\n", ":\r\n\r\n", ": a\n", "\n", "data: 2\n\ndata: 3\n\n", "event: complete\n\n"];
+        let chunks = futures::stream::iter(chunks.map(Ok::<_, std::io::Error>));
+        let results = read_body(Body::from_stream(chunks), 15).await;
+        assert_eq!(results, [Ok("1".into()), Ok("2".into()), Ok("3".into())]);
+    }
+
+    #[tokio::test]
+    async fn an_event_that_does_not_end_is_bounded() {
+        let chunks = futures::stream::iter([(); 100].map(|()| Ok::<_, std::io::Error>("data: 1\n")));
+        let results = read_body(Body::from_stream(chunks), 100).await;
+        assert!(matches!(&results[..], [Err(error)] if error.contains("larger than 100 bytes")), "{results:?}");
     }
 }
