@@ -167,7 +167,8 @@ impl<'d> Merging<'d> {
         if !apart && one != other {
             return Some(format!("\"{one}\" and \"{other}\" are different fields"));
         }
-        if !apart && !are_same(&a.field.arguments, &b.field.arguments) {
+        let is_one = std::ptr::eq(a.field, b.field); // spread twice
+        if !apart && !is_one && !are_same(&a.field.arguments, &b.field.arguments) {
             return Some("they have differing arguments".into());
         }
         let (one, other) = (a.of?, b.of?);
@@ -226,8 +227,11 @@ fn are_different_objects(a: Option<&TypeDefinition>, b: Option<&TypeDefinition>)
 
 /// Whether these arguments, or fields of input objects, are the same in whatever order.
 fn are_same(a: &[(String, Value)], b: &[(String, Value)]) -> bool {
-    let has = |(name, value): &(String, Value)| b.iter().any(|(other, known)| name == other && is_same(value, known));
-    a.len() == b.len() && a.iter().all(has)
+    if a.len() != b.len() {
+        return false;
+    }
+    let known: HashMap<&str, &Value> = b.iter().map(|(name, value)| (name.as_str(), value)).collect();
+    a.iter().all(|(name, value)| known.get(name.as_str()).is_some_and(|known| is_same(value, known)))
 }
 
 fn is_same(a: &Value, b: &Value) -> bool {
