@@ -9,6 +9,9 @@ use std::collections::{HashMap, HashSet};
 use std::fmt::{self, Display};
 use std::sync::Arc;
 
+/// More problems than this, of one variable or of all, tell a client nothing new.
+const MOST: usize = 20;
+
 /// What is known of an operation's variables: their types and defaults, compiled once.
 #[derive(Debug)]
 pub struct Program {
@@ -142,6 +145,9 @@ impl Program {
         let mut values = Map::new();
         let mut errors = Vec::new();
         for variable in &self.variables {
+            if errors.len() >= MOST {
+                break;
+            }
             let given = given.and_then(|given| given.get(&variable.name));
             let Some(value) = given.or(variable.default.as_ref()) else {
                 if variable.ty.is_non_null() {
@@ -251,7 +257,7 @@ impl<'c> Coercion<'c> {
 
     /// Notes a problem at the path. Only so many: a list of thousands of wrong items is not worth thousands of errors.
     fn problem(&mut self, problem: fmt::Arguments<'_>) -> Value {
-        if self.problems.len() < 20 {
+        if self.problems.len() < MOST {
             let at = if self.path.is_empty() { String::new() } else { format!(" at \"{}\"", PathOf(&self.path)) };
             self.problems.push(format!("got an invalid value{at}: {problem}"));
         }
