@@ -222,8 +222,9 @@ pub(crate) struct Password(String);
 
 impl Password {
     /// Any password, to be compared. Normalised, so that it is the same from every keyboard (NIST SP 800-63B §5.1.1.2).
+    /// Of one that is too long, only so much is kept that it still is: sign-ins that wait hold their passwords.
     pub fn new(text: &str) -> Self {
-        Self(text.nfkc().collect())
+        Self(text.nfkc().take(PASSWORD_LENGTH.end() + 1).collect())
     }
 
     /// Reads a new password at `field` of the input. Whether it is strong is a question for [`super::Passwords`].
@@ -315,6 +316,8 @@ mod tests {
         assert!(Password::parse(&"ж".repeat(128), &[]).is_ok());
         assert_eq!(Password::new("cafe\u{301}").as_str(), Password::new("caf\u{e9}").as_str());
         assert_eq!(format!("{:?}", Password::new("secret")), "Password(…)");
+        // One ligature of Arabic is eighteen letters.
+        assert_eq!(Password::new(&"\u{fdfa}".repeat(700_000)).as_str().chars().count(), 129);
     }
 
     #[test]
