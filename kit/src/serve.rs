@@ -33,6 +33,8 @@ const MAX_BODY: usize = 2 * 1024 * 1024;
 pub const MAX_DEPTH: usize = 25;
 /// Nor a wider one.
 pub const MAX_COMPLEXITY: usize = 20_000;
+/// So many cannot nest too deeply.
+const FEW_BRACKETS: usize = 100;
 const MAX_USER_AGENT: usize = 255;
 const HEARTBEAT: Duration = Duration::from_secs(12);
 const RESPONSE_TYPE: HeaderValue = HeaderValue::from_static("application/graphql-response+json");
@@ -102,6 +104,9 @@ where
     if holds_nul(&request) {
         return bad_request("the character U+0000 cannot be stored");
     }
+    if nests_without_end(&request.query) {
+        return bad_request("the document cannot be read, or nests too deeply");
+    }
     Span::current().record("graphql.operation.name", request.operation_name.as_deref());
     let identity = viewer.identity().cloned();
     let request = request.data(viewer).data(client(headers));
@@ -144,6 +149,13 @@ fn holds_nul(request: &Request) -> bool {
         }
     }
     request.variables.values().any(in_value) || escapes_nul(&request.query)
+}
+
+/// Whether a document nests more than can be read: the parser calls itself for every bracket, until there is no stack
+/// left. One with many brackets is read by a parser first that stops in time.
+fn nests_without_end(document: &str) -> bool {
+    let brackets = document.bytes().filter(|byte| b"([{".contains(byte)).count();
+    brackets > FEW_BRACKETS && graphql_tools::parser::parse_query::<&str>(document).is_err()
 }
 
 /// Whether a document has the escape sequence of U+0000, whose backslash is not itself escaped. The character itself is in
@@ -271,6 +283,27 @@ mod tests {
         ] {
             assert_eq!(send(http::Request::post("/graphql"), &body).await.1, json!({ "data": { "echo": r"\u0000" } }));
         }
+    }
+
+    #[tokio::test]
+    async fn a_document_cannot_exhaust_the_stack() {
+        let deep = |open: &str, close: &str| [open.repeat(200_000), close.repeat(200_000)];
+        let [lists, objects, fields] = [deep("[", "]"), deep("{a:", "}"), deep("{a", "}")].map(|parts| parts.concat());
+        let hidden = deep("[\")\"", "]").concat();
+        for query in [
+            format!("{{ echo(text: {lists}) }}"),
+            format!("{{ echo(text: {hidden}) }}"),
+            format!("{{ echo(text: {objects}) }}"),
+            format!("query ($text: {lists}) {{ echo }}"),
+            fields,
+            "{".repeat(1_000_000),
+        ] {
+            let (status, answer) = send(http::Request::post("/graphql"), &json!({ "query": query })).await;
+            assert_eq!(status, StatusCode::BAD_REQUEST, "{}", &query[..40]);
+            assert_eq!(answer["errors"][0]["extensions"]["code"], "BAD_USER_INPUT");
+        }
+        let wide = format!("{{ {} }}", "a: echo(text: \"((((\") ".repeat(500));
+        assert_eq!(send(http::Request::post("/graphql"), &json!({ "query": wide })).await.0, StatusCode::OK);
     }
 
     #[tokio::test]
