@@ -3,7 +3,11 @@
 use crate::{Claims, Error, Revocations};
 use arc_swap::ArcSwap;
 use futures::future::BoxFuture;
-use jsonwebtoken::{Algorithm, DecodingKey, Validation, errors::ErrorKind, jwk::JwkSet};
+use jsonwebtoken::{
+    Algorithm, DecodingKey, Validation,
+    errors::ErrorKind,
+    jwk::{AlgorithmParameters, Jwk, JwkSet},
+};
 use serde::{Deserialize, Serialize};
 use std::{collections::HashMap, sync::Arc, time::Duration};
 use tokio::{sync::Mutex, time::Instant};
@@ -15,6 +19,8 @@ pub type FetchKeys = Arc<dyn Fn() -> BoxFuture<'static, Result<JwkSet, String>> 
 const MAX_KEY_AGE: Duration = Duration::from_secs(300);
 /// An unknown `kid` triggers a fetch, but a flood of forged ones does not become a flood of fetches.
 const MIN_FETCH_INTERVAL: Duration = Duration::from_secs(1);
+/// A public key of Ed25519, 32 bytes, in characters of base64 (RFC 8037 §2).
+const ED25519_LENGTH: usize = 43;
 /// A longer token is refused unread.
 const MAX_TOKEN_LENGTH: usize = 8 * 1024;
 /// Verified tokens that are remembered.
@@ -166,11 +172,7 @@ impl Verifier {
         // Those who waited for this attempt, however long it took, go by its outcome and not into a queue of attempts.
         *last = Some(Instant::now());
         let set = fetched.map_err(|error| tracing::warn!(%error, "signing keys could not be fetched"))?;
-        let by_id = set
-            .keys
-            .iter()
-            .filter_map(|jwk| Some((jwk.common.key_id.clone()?, DecodingKey::from_jwk(jwk).ok()?)))
-            .collect();
+        let by_id = set.keys.iter().filter_map(|jwk| Some((jwk.common.key_id.clone()?, decoding_key(jwk)?))).collect();
         self.keys.store(Arc::new(Keys { by_id, fetched: Some(Instant::now()) }));
         Ok(())
     }
@@ -180,6 +182,15 @@ impl Verifier {
 fn invalid(why: &dyn std::fmt::Display) -> Error {
     tracing::debug!(%why, "an access token is refused");
     Error::Invalid
+}
+
+/// The key, if it is one. The library takes one of Ed25519 of whatever length, and panics when a token is held against it.
+fn decoding_key(jwk: &Jwk) -> Option<DecodingKey> {
+    let is_whole = match &jwk.algorithm {
+        AlgorithmParameters::OctetKeyPair(pair) => pair.x.len() == ED25519_LENGTH,
+        _ => true,
+    };
+    DecodingKey::from_jwk(jwk).ok().filter(|_| is_whole)
 }
 
 #[cfg(test)]
@@ -214,5 +225,16 @@ mod tests {
         tokio::time::advance(MIN_FETCH_INTERVAL).await;
         assert!(verifier.key("k").await.is_err());
         assert_eq!(attempts.load(Ordering::SeqCst), 2);
+    }
+
+    #[test]
+    fn what_is_no_key_is_left_out() {
+        let whole = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo";
+        for (x, is_key) in
+            [(whole, true), (&whole[..39], false), ("", false), ("AAAA", false), (&"A".repeat(44), false)]
+        {
+            let jwk = serde_json::json!({ "kty": "OKP", "crv": "Ed25519", "kid": "a", "x": x });
+            assert_eq!(decoding_key(&serde_json::from_value(jwk).unwrap()).is_some(), is_key, "{x}");
+        }
     }
 }
