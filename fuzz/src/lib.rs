@@ -3,4 +3,6 @@
 #![allow(clippy::unwrap_used, reason = "what panics is a finding")]
 
 pub mod front;
+pub mod operator;
 pub mod targets;
+pub mod wire;

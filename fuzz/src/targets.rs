@@ -1,6 +1,7 @@
 //! A function for each kind of bytes that somebody else decides about. Each panics when something that must hold does not.
 
 use crate::front::{Front, check_text, survive_the_planner};
+use crate::{operator, wire};
 use axum::body::Body;
 use hansa_router::supergraph::{SubgraphSdl, Supergraph, compose};
 use hansa_router::transport::{self, Subgraph, Transport};
@@ -14,7 +15,7 @@ use std::sync::Arc;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 10] = [
+pub const TARGETS: [Target; 16] = [
     ("body", body),
     ("url", url),
     ("headers", headers),
@@ -25,6 +26,12 @@ pub const TARGETS: [Target; 10] = [
     ("events", events),
     ("socket", socket),
     ("sdl", sdl),
+    ("connection", wire::connection),
+    ("upstream", wire::upstream),
+    ("supergraph", operator::supergraph),
+    ("trusted", operator::trusted),
+    ("config", operator::config),
+    ("keys", operator::keys),
 ];
 
 thread_local! {
@@ -96,11 +103,13 @@ pub fn token(bytes: &[u8]) {
     });
 }
 
-/// Signs claims with the private key of RFC 8037, appendix A.
+/// The issuer's private key, in PKCS #8: that of RFC 8037, appendix A.
+pub const PRIVATE_KEY: [u8; 48] = *b"\x30\x2e\x02\x01\x00\x30\x05\x06\x03\x2b\x65\x70\x04\x22\x04\x20\x9d\x61\xb1\x9d\xef\xfd\x5a\x60\xba\x84\x4a\xf4\x92\xec\x2c\xc4\x44\x49\xc5\x69\x7b\x32\x69\x19\x70\x3b\xac\x03\x1c\xae\x7f\x60";
+
+/// Signs claims as the issuer.
 fn sign(claims: &RawValue) -> String {
-    const KEY: [u8; 48] = *b"\x30\x2e\x02\x01\x00\x30\x05\x06\x03\x2b\x65\x70\x04\x22\x04\x20\x9d\x61\xb1\x9d\xef\xfd\x5a\x60\xba\x84\x4a\xf4\x92\xec\x2c\xc4\x44\x49\xc5\x69\x7b\x32\x69\x19\x70\x3b\xac\x03\x1c\xae\x7f\x60";
     let header = Header { kid: Some("a".into()), ..Header::new(Algorithm::EdDSA) };
-    format!("Bearer {}", jsonwebtoken::encode(&header, &claims, &EncodingKey::from_ed_der(&KEY)).unwrap())
+    format!("Bearer {}", jsonwebtoken::encode(&header, &claims, &EncodingKey::from_ed_der(&PRIVATE_KEY)).unwrap())
 }
 
 /// A document; the subgraphs know nothing.
@@ -136,19 +145,20 @@ pub fn variables(bytes: &[u8]) {
 }
 
 /// Operations over one subgraph and over several, with lists, entities and non-nulls.
-pub const WITH_FETCHES: [&str; 6] = [
+pub const WITH_FETCHES: [&str; 7] = [
     "{ viewer { id user { id username posts { nodes { id body author { username } } } } notifications { nodes { __typename id kind } } } }",
     "{ viewer { user { username } } }",
     "{ a: viewer { id } b: viewer { user { x: id y: posts(first: 3) { edges { cursor node { id author { id username } } } } } } }",
     "mutation { postCreate(input: { body: \"x\" }) { post { id author { username } } userErrors { code message field } } }",
     "{ viewer { notifications { nodes { id kind } pageInfo { hasNextPage endCursor } } } }",
     "{ viewer { user { posts { nodes { author { username posts { nodes { id } } } } } } } __schema { queryType { name } } }",
+    "{ node(id: \"user_01h455vb4pex5vsknk084sn02q\") { id ... on User { username } } nodes(ids: [\"post_01h455vb4pex5vsknk084sn02q\", \"x\"]) { id ... on Post { body } } }",
 ];
 
 /// An operation in the first byte, then what the subgraphs answer, one fetch after the other, with zeros between.
 pub fn answers(bytes: &[u8]) {
     let Some((first, answers)) = bytes.split_first() else { return };
-    let body = json!({ "query": WITH_FETCHES[usize::from(*first) % WITH_FETCHES.len()] }).to_string();
+    let body = json!({ "query": WITH_FETCHES[usize::from(first.wrapping_sub(b'0')) % WITH_FETCHES.len()] }).to_string();
     let answers: Vec<_> = answers.split(|byte| *byte == 0).map(<[u8]>::to_vec).collect();
     OPEN.with(|front| {
         front.ask(|| {

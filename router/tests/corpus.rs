@@ -4,8 +4,12 @@
 
 #[path = "../../fuzz/src/front.rs"]
 mod front;
+#[path = "../../fuzz/src/operator.rs"]
+mod operator;
 #[path = "../../fuzz/src/targets.rs"]
 mod targets;
+#[path = "../../fuzz/src/wire.rs"]
+mod wire;
 
 use std::path::Path;
 
