@@ -22,6 +22,9 @@ use tokio::time::Instant;
 /// How long before the end of its token a stream that has told no cursor gets a successor.
 const OVERLAP: Duration = Duration::from_secs(60);
 
+/// Streams are opened again no sooner after they were opened the last time: one may break off at every event.
+const PAUSE: Duration = Duration::from_millis(250);
+
 type Steps = Peekable<BoxStream<'static, Step>>;
 
 /// The results of a subscription.
@@ -78,6 +81,8 @@ struct Upstream<'g> {
     successor: Option<(Steps, Arc<RequestContext>)>,
     /// When to try again to open a successor.
     next_attempt: Instant,
+    /// When it was opened.
+    opened_at: Instant,
 }
 
 impl<'g> Upstream<'g> {
@@ -86,7 +91,8 @@ impl<'g> Upstream<'g> {
         let steps = prepared.subscribe(caller).await?.peekable();
         let resumption = prepared.operation.resumption.as_ref();
         let cursor = resumption.and_then(|resumption| resumption.after(&prepared.variables)).map(str::to_owned);
-        Ok(Self { gateway, prepared, steps, opened_by, cursor, successor: None, next_attempt: Instant::now() })
+        let now = Instant::now();
+        Ok(Self { gateway, prepared, steps, opened_by, cursor, successor: None, next_attempt: now, opened_at: now })
     }
 
     /// Notes the place of an event; nobody has to listen in advance then.
@@ -152,11 +158,13 @@ impl<'g> Upstream<'g> {
             .with_max_delay(Duration::from_secs(2))
             .with_jitter()
             .without_max_times();
+        tokio::time::sleep_until(self.opened_at + PAUSE).await;
         let attempt = || self.prepared.resume(caller, self.cursor.as_deref(), self.gateway.deadline());
         let opened = tokio::time::timeout(patience, attempt.retry(pauses)).await;
         // The last reason is as good as the first.
         let Ok(Ok(steps)) = opened else { return Err(broken.report()) };
         (self.steps, self.opened_by, self.successor) = (steps.peekable(), caller.now(), None);
+        self.opened_at = Instant::now();
         Ok(())
     }
 }
