@@ -1,8 +1,8 @@
 //! Runs a plan: fetches, entity calls, merging, null propagation, and the client's JSON.
 //!
-//! Subgraphs' answers are read once (`response`) by the shape that was asked for (`shape`), into an arena that borrows
-//! from them (`data`), merged at the places that the plan names (`path`, `asked`), and written once in the client's order
-//! (`projection`, `write`).
+//! Subgraphs' answers are read once (`response`) by the shape that was asked for (`shape`), into an arena (`data`), where what
+//! no plan can tell apart is there once (`likeness`); merged at the places that the plan names (`path`, `asked`), and written
+//! once in the client's order (`projection`, `write`).
 
 mod asked;
 mod data;
