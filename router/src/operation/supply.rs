@@ -68,17 +68,12 @@ impl Reading<'_> {
             }
             PlanNode::BatchFetch(fetch) => {
                 let aliases = &fetch.entity_batch.aliases;
-                let paths =
-                    |paths: &[FlattenNodePath]| paths.iter().map(|path| keys(path).join("/")).collect::<Vec<_>>();
                 for alias in aliases {
-                    for path in paths(&alias.merge_paths) {
-                        self.require(&alias.requires, &path.split('/').collect::<Vec<_>>());
-                    }
+                    alias.merge_paths.iter().for_each(|path| self.require(&alias.requires, &keys(path)));
                 }
                 for alias in aliases {
-                    for path in paths(&alias.merge_paths) {
-                        let path: Vec<_> = path.split('/').collect();
-                        self.fetch(&fetch.service_name, &fetch.operation, Some(&alias.alias), &path);
+                    for path in &alias.merge_paths {
+                        self.fetch(&fetch.service_name, &fetch.operation, Some(&alias.alias), &keys(path));
                     }
                 }
                 self.fetches += 1;
