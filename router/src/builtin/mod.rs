@@ -3,7 +3,7 @@
 pub mod nodes;
 mod rate_limit;
 
-pub(crate) use rate_limit::told;
+pub(crate) use rate_limit::{TOLD, told};
 
 use crate::error::{Code, Error, GraphQLError};
 use crate::operation::collect::{Collected, Collector};

@@ -7,7 +7,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::Value;
 
 /// What the router tells itself of the caller, as JSON. It goes to this subgraph alone.
-const TOLD: HeaderName = HeaderName::from_static("hansa-rate-limit");
+pub(crate) const TOLD: HeaderName = HeaderName::from_static("hansa-rate-limit");
 
 /// The name of the type.
 const TYPE: &str = "RateLimit";

@@ -2,6 +2,7 @@
 
 use super::websocket::Endpoint;
 use super::{Client, tls};
+use crate::builtin::TOLD;
 use crate::error::Error;
 use crate::telemetry::REQUEST_ID;
 use crate::telemetry::trace::{TRACEPARENT, TRACESTATE};
@@ -13,7 +14,7 @@ use std::path::Path;
 
 /// Headers that cannot be configured: they frame the request, say what its body and its answer are, or tell of the one
 /// request that they belong to.
-const OWN: [HeaderName; 18] = [
+const OWN: [HeaderName; 19] = [
     header::ACCEPT,
     header::ACCEPT_ENCODING,
     header::CONNECTION,
@@ -32,6 +33,7 @@ const OWN: [HeaderName; 18] = [
     REQUEST_ID,
     TRACEPARENT,
     TRACESTATE,
+    TOLD,
 ];
 
 /// What of a client's request travels on anyway.
