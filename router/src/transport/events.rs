@@ -90,6 +90,7 @@ mod tests {
         assert_eq!(results.len(), 1);
         assert!(results[0].as_ref().unwrap_err().contains("larger than 9 bytes"), "{results:?}");
     }
+
     #[tokio::test]
     async fn events_and_heartbeats_do_not_add_up() {
         let chunks =
