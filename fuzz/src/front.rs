@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use hansa_router::builtin::{self, nodes::NodeType};
 use hansa_router::supergraph::Source;
-use hansa_router::transport::{self, Subgraph, Transport};
+use hansa_router::transport::{self, Named, Subgraph, Transport};
 use hansa_router::{Config, Gateway};
 use hansa_token::{Revocations, Verifier};
 use http::{Request, header};
@@ -15,7 +15,7 @@ use http_body_util::BodyExt;
 use jsonwebtoken::jwk::JwkSet;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -60,13 +60,23 @@ struct Script {
 impl Front {
     /// Starts a router that verifies tokens, or one that lets everybody in, over subgraphs in the process.
     pub fn start(verifies: bool) -> Self {
+        Self::local(BTreeMap::new(), verifies)
+    }
+
+    /// Starts a router that lets everybody in, over subgraphs in the process, one of which takes subscriptions at this URL.
+    pub fn with_sockets(subgraph: &str, url: String) -> Self {
+        let own = Named { subscription_url: Some(url), ..Named::default() };
+        Self::local([(subgraph.to_owned(), own)].into(), false)
+    }
+
+    fn local(named: BTreeMap<String, Named>, verifies: bool) -> Self {
         let script = Arc::new(Script::default());
         let place = |name: &str, sdl| {
             let routes = axum::Router::new().fallback(answer).with_state((sdl, script.clone()));
             (format!("http://{name}/"), Transport::Local(routes))
         };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let gateway = runtime.block_on(gateway(place, verifies));
+        let gateway = runtime.block_on(gateway(place, named, verifies));
         Self { runtime, routes: gateway.routes(), gateway, script }
     }
 
@@ -74,7 +84,7 @@ impl Front {
     /// URL of one by its name and SDL, and the way to it.
     pub fn over(place: impl Fn(&str, &'static str) -> (String, Transport)) -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let gateway = runtime.block_on(gateway(place, false));
+        let gateway = runtime.block_on(gateway(place, BTreeMap::new(), false));
         Self { runtime, routes: gateway.routes(), gateway, script: Arc::default() }
     }
 
@@ -116,9 +126,13 @@ impl Front {
 }
 
 /// A router over our federation, once it has composed it.
-async fn gateway(place: impl Fn(&str, &'static str) -> (String, Transport), verifies: bool) -> Arc<Gateway> {
+async fn gateway(
+    place: impl Fn(&str, &'static str) -> (String, Transport),
+    named: BTreeMap<String, Named>,
+    verifies: bool,
+) -> Arc<Gateway> {
     survive_the_planner();
-    let limits = transport::Config { retries: 0, breaker_failures: u32::MAX, ..transport::Config::default() };
+    let limits = transport::Config { retries: 0, breaker_failures: u32::MAX, named, ..transport::Config::default() };
     let subgraphs = SUBGRAPHS.map(|(name, sdl)| {
         let (url, transport) = place(name, sdl);
         Arc::new(Subgraph::new(name, url, transport, &limits).unwrap())

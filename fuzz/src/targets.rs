@@ -10,12 +10,13 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::json;
 use serde_json::value::RawValue;
 use std::sync::Arc;
+use tokio_tungstenite::tungstenite::Message;
 
 /// A target and its name, which is that of its folder in the corpus.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 16] = [
+pub const TARGETS: [Target; 17] = [
     ("body", body),
     ("url", url),
     ("headers", headers),
@@ -28,6 +29,7 @@ pub const TARGETS: [Target; 16] = [
     ("sdl", sdl),
     ("connection", wire::connection),
     ("upstream", wire::upstream),
+    ("websocket", wire::websocket),
     ("supergraph", operator::supergraph),
     ("trusted", operator::trusted),
     ("config", operator::config),
@@ -181,12 +183,12 @@ pub fn events(bytes: &[u8]) {
     });
 }
 
-/// What a client sends over a socket (graphql-transport-ws), a message a line; a line that begins with a zero is binary.
+/// What a client sends over a socket (graphql-transport-ws): [`messages`].
 pub fn socket(bytes: &[u8]) {
     use futures::{SinkExt, StreamExt};
     use hyper_util::rt::TokioIo;
     use hyper_util::service::TowerToHyperService;
-    use tokio_tungstenite::tungstenite::{Message, client::IntoClientRequest};
+    use tokio_tungstenite::tungstenite::client::IntoClientRequest;
     OPEN.with(|front| {
         front.tell([], b"event: next\ndata: {\"data\":{}}\n\nevent: complete\n\n");
         front.runtime.block_on(async {
@@ -200,12 +202,7 @@ pub fn socket(bytes: &[u8]) {
             let (socket, _) = tokio_tungstenite::client_async(request, ours).await.expect("a socket opens");
             let (mut sink, mut stream) = socket.split();
             let writing = async {
-                for line in bytes.split(|byte| *byte == b'\n').take(50) {
-                    let message = match (line.split_first(), std::str::from_utf8(line)) {
-                        (Some((0, binary)), _) => Message::binary(binary.to_vec()),
-                        (_, Ok(text)) => Message::text(text),
-                        _ => continue,
-                    };
+                for message in messages(bytes) {
                     if sink.send(message).await.is_err() {
                         return;
                     }
@@ -224,6 +221,17 @@ pub fn socket(bytes: &[u8]) {
             let _ = server.await;
         });
     });
+}
+
+/// Messages of a socket, one a line; a line that begins with a zero is binary.
+pub fn messages(bytes: &[u8]) -> impl Iterator<Item = Message> {
+    bytes.split(|byte| *byte == b'\n').take(50).filter_map(|line| {
+        match (line.split_first(), std::str::from_utf8(line)) {
+            (Some((0, binary)), _) => Some(Message::binary(binary.to_vec())),
+            (_, Ok(text)) => Some(Message::text(text)),
+            _ => None,
+        }
+    })
 }
 
 fn check_message(text: &str) {
