@@ -103,9 +103,8 @@ pub(super) struct Permitted {
 }
 
 impl Rules {
-    /// Reads the rules from a supergraph document.
+    /// Reads the rules from a supergraph document that calls directives by their own names.
     pub fn from_supergraph(document: &schema::Document) -> Self {
-        let directives = Directives::of(document);
         let mut rules = Self::default();
         let types: Vec<&schema::TypeDefinition> = document
             .definitions
@@ -117,7 +116,7 @@ impl Rules {
             .collect();
         let of_types: HashMap<&str, BTreeSet<NeedId>> = types
             .iter()
-            .map(|ty| (ty.name(), rules.read(&directives, type_directives(ty))))
+            .map(|ty| (ty.name(), rules.read(type_directives(ty))))
             .filter(|(_, needs)| !needs.is_empty())
             .collect();
         let of_type = |name: &str| of_types.get(name).into_iter().flatten().copied();
@@ -126,7 +125,7 @@ impl Rules {
             let (fields, _) = composite(ty);
             let mut needing: HashMap<String, BTreeSet<NeedId>> = HashMap::new();
             for field in fields {
-                let mut needs = rules.read(&directives, &field.directives);
+                let mut needs = rules.read(&field.directives);
                 needs.extend(of_type(ty.name()));
                 needs.extend(of_type(field.field_type.inner_type()));
                 needing.insert(field.name.clone(), needs);
@@ -153,8 +152,8 @@ impl Rules {
         rules
     }
 
-    fn read(&mut self, names: &Directives, directives: &[schema::Directive]) -> BTreeSet<NeedId> {
-        directives.iter().filter_map(|directive| names.need(directive)).map(|need| self.intern(need)).collect()
+    fn read(&mut self, directives: &[schema::Directive]) -> BTreeSet<NeedId> {
+        directives.iter().filter_map(need).map(|need| self.intern(need)).collect()
     }
 
     fn intern(&mut self, need: Need) -> NeedId {
@@ -318,60 +317,19 @@ impl Pruning<'_> {
     }
 }
 
-/// The names that the directives go by in a supergraph (`@link(url:, as:)`).
-struct Directives {
-    authenticated: String,
-    requires_scopes: String,
-    policy: String,
-}
-
-impl Directives {
-    fn of(document: &schema::Document) -> Self {
-        let links: Vec<&schema::Directive> = document
-            .definitions
-            .iter()
-            .filter_map(|definition| match definition {
-                schema::Definition::SchemaDefinition(schema) => Some(&schema.directives),
-                _ => None,
-            })
-            .flatten()
-            .filter(|directive| directive.name == "link")
-            .collect();
-        let name_of = |specification: &str| {
-            let prefix = format!("https://specs.apollo.dev/{specification}/");
-            let link = links.iter().find(|link| text(link, "url").is_some_and(|url| url.starts_with(&prefix)));
-            link.and_then(|link| text(link, "as")).unwrap_or(specification).to_owned()
-        };
-        Self {
-            authenticated: name_of("authenticated"),
-            requires_scopes: name_of("requiresScopes"),
-            policy: name_of("policy"),
-        }
-    }
-
-    fn need(&self, directive: &schema::Directive) -> Option<Need> {
-        let lists = |name: &str| argument(directive, name).map(lists_of_texts).unwrap_or_default();
-        if directive.name == self.authenticated {
-            Some(Need::SignedIn)
-        } else if directive.name == self.requires_scopes {
-            Some(Need::Scopes(lists("scopes")))
-        } else if directive.name == self.policy {
-            Some(Need::Policies(lists("policies")))
-        } else {
-            None
-        }
+/// What a directive asks for.
+fn need(directive: &schema::Directive) -> Option<Need> {
+    let lists = |name: &str| argument(directive, name).map(lists_of_texts).unwrap_or_default();
+    match directive.name.as_str() {
+        "authenticated" => Some(Need::SignedIn),
+        "requiresScopes" => Some(Need::Scopes(lists("scopes"))),
+        "policy" => Some(Need::Policies(lists("policies"))),
+        _ => None,
     }
 }
 
 fn argument<'d>(directive: &'d schema::Directive, name: &str) -> Option<&'d query::Value> {
     directive.arguments.iter().find(|(argument, _)| argument == name).map(|(_, value)| value)
-}
-
-fn text<'d>(directive: &'d schema::Directive, name: &str) -> Option<&'d str> {
-    match argument(directive, name)? {
-        query::Value::String(text) => Some(text),
-        _ => None,
-    }
 }
 
 /// `[["a", "b"], ["c"]]`. What is no text cannot be met, so that a mistake closes rather than opens.

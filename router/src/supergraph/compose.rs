@@ -41,7 +41,7 @@ pub fn compose(subgraphs: &[SubgraphSdl]) -> Result<String, Error> {
             Ok(repaired.map_or(composed, |document| graphql_core::print(&document)))
         }
         Ok(Ok(CompositionResult::Failure(failure))) => {
-            Err(Error::Composition(report::composition_errors(subgraphs, failure.errors())))
+            Err(Error::Composition(report::composition_errors(subgraphs, &prepared, failure.errors())))
         }
         Ok(Err(error)) => Err(Error::Composition(error.to_string())),
         Err(why) => Err(Error::Composition(format!("the composer panicked: {why}"))),

@@ -1,6 +1,6 @@
 //! The supergraph in use: kept up to date with its source, swapped atomically, the last good one kept.
 
-use super::{SubgraphSdl, Supergraph, compose, endpoints};
+use super::{SubgraphSdl, Supergraph, compose, endpoints, link};
 use crate::error::Error;
 use crate::telemetry::metrics;
 use crate::transport::{self, Client, Subgraph, Transport};
@@ -337,6 +337,7 @@ const NO_SUPERGRAPH: &str = "the schema names no subgraphs (enum join__Graph): i
 /// A supergraph from a document; its subgraphs are at the URLs that it names.
 fn from_document(sdl: String, transport: &transport::Config) -> Result<Supergraph, Error> {
     let client = Client::new()?;
+    let sdl = link::plain(sdl)?;
     let endpoints = endpoints(&sdl)?;
     if endpoints.is_empty() {
         return Err(Error::Supergraph(NO_SUPERGRAPH.into()));

@@ -5,6 +5,7 @@ mod compose;
 pub(crate) mod entry;
 mod features;
 pub mod federation;
+mod link;
 mod lists;
 mod live;
 mod repair;
@@ -72,6 +73,7 @@ impl Supergraph {
     pub fn new(sdl: String, subgraphs: impl IntoIterator<Item = Arc<Subgraph>>) -> Result<Self, Error> {
         let subgraphs: BTreeMap<_, _> =
             subgraphs.into_iter().map(|subgraph| (subgraph.name.clone(), subgraph)).collect();
+        let sdl = link::plain(sdl)?;
         let mut document = safe_parse_schema(&sdl).map_err(|error| Error::Supergraph(error.to_string()))?;
         features::check(&document)?;
         let api = ApiSchema::from_supergraph(&sdl)?;

@@ -12,7 +12,6 @@ use std::collections::{BTreeMap, BTreeSet};
 struct InSubgraph<'s> {
     /// The subgraph's value of `join__Graph`.
     graph: &'s str,
-    subgraph: &'s Subgraph,
     field: &'s FieldDefinition,
 }
 
@@ -95,10 +94,7 @@ fn merged(types: &[&Type], name: &str) -> Type {
 /// `@join__field` with what a subgraph says of the field (join specification v0.3). Where it is needed, composition lets
 /// nothing be overridden.
 fn join_field(here: &InSubgraph<'_>) -> Directive {
-    let said = |name: &str| {
-        let name = here.subgraph.directive(name);
-        here.field.directives.iter().find(|directive| directive.name.value == name)
-    };
+    let said = |name: &str| here.field.directives.iter().find(|directive| directive.name.value == name);
     let mut arguments = vec![Argument::new("graph", Value::enum_value(here.graph))];
     for name in ["requires", "provides"] {
         if let Some(fields) = said(name).and_then(|directive| argument(directive, "fields")) {
@@ -149,7 +145,7 @@ fn fields<'s>(
             };
             let of_type = everywhere.entry(subgraph.root(name)).or_default();
             for field in fields {
-                let here = InSubgraph { graph, subgraph, field };
+                let here = InSubgraph { graph, field };
                 of_type.entry(field.name.value.as_str()).or_default().push(here);
             }
         }

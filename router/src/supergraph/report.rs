@@ -1,6 +1,7 @@
 //! Composition errors that read like a compiler's: what, where, in which subgraph.
 
 use super::SubgraphSdl;
+use super::sdl::Subgraph;
 use graphql_core::GraphQLError;
 use graphql_tools::parser::schema::{Definition, TypeDefinition, TypeExtension};
 use graphql_tools::parser::{Pos, parse_schema};
@@ -38,14 +39,15 @@ pub(super) fn syntax_error(subgraph: &SubgraphSdl, error: &GraphQLError) -> Stri
     problem("INVALID_GRAPHQL", &error.message, subgraph, at, None)
 }
 
-/// Where a name or two stand in an SDL, comments apart, as words of their own.
+/// Where a name or two stand in an SDL, comments and texts apart, as words of their own.
 pub(super) fn find_text(sdl: &str, text: &str) -> Option<Pos> {
     let is_word = |c: char| c.is_alphanumeric() || c == '_';
     sdl.lines().enumerate().find_map(|(index, line)| {
         let code = line.split('#').next().unwrap_or(line);
         let found = code.match_indices(text).find(|(at, _)| {
             let before = code[..*at].trim_end();
-            !code[at + text.len()..].starts_with(is_word) && !before.ends_with("directive")
+            let is_text = code[..*at].ends_with('"');
+            !code[at + text.len()..].starts_with(is_word) && !before.ends_with("directive") && !is_text
         });
         found.map(|(at, _)| Pos { line: index + 1, column: code[..at].chars().count() + 1 })
     })
@@ -99,12 +101,32 @@ fn position(message: &str) -> Option<Pos> {
 }
 
 /// What the composer says, each error with the places in the subgraphs that it names.
-pub(super) fn composition_errors(subgraphs: &[SubgraphSdl], errors: &[GraphQLError]) -> String {
-    errors.iter().map(|error| composition_error(subgraphs, error)).collect::<Vec<_>>().join("\n")
+pub(super) fn composition_errors(subgraphs: &[SubgraphSdl], prepared: &[Subgraph], errors: &[GraphQLError]) -> String {
+    let describe = |error| {
+        let message = in_own_words(prepared, error);
+        composition_error(subgraphs, error, &message)
+    };
+    errors.iter().map(describe).collect::<Vec<_>>().join("\n")
 }
 
-fn composition_error(subgraphs: &[SubgraphSdl], error: &GraphQLError) -> String {
-    let mut text = format!("error[{}]: {}", error.code().unwrap_or("COMPOSITION"), error.message);
+/// A message with the names that the subgraph, if it is about one, has for directives.
+fn in_own_words(subgraphs: &[Subgraph], error: &GraphQLError) -> String {
+    let message = &error.message;
+    let Some(subgraph) = subgraphs.iter().find(|it| message.starts_with(&format!("[{}]", it.name))) else {
+        return message.clone();
+    };
+    let mut parts = message.split('@');
+    let mut text = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let end = part.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(part.len());
+        let name = subgraph.called.get(&part[..end]).map_or(&part[..end], String::as_str);
+        let _ = write!(text, "@{name}{}", &part[end..]);
+    }
+    text
+}
+
+fn composition_error(subgraphs: &[SubgraphSdl], error: &GraphQLError, message: &str) -> String {
+    let mut text = format!("error[{}]: {message}", error.code().unwrap_or("COMPOSITION"));
     let named = |subgraph: &SubgraphSdl| {
         error.message.starts_with(&format!("[{}]", subgraph.name))
             || error.message.contains(&format!("\"{}\"", subgraph.name))
@@ -122,14 +144,24 @@ fn composition_error(subgraphs: &[SubgraphSdl], error: &GraphQLError) -> String 
             break;
         }
     }
-    let unknown = error.message.split_once("Unknown type ").map(|(_, name)| name);
     for subgraph in subgraphs.iter().filter(|subgraph| named(subgraph)) {
-        if let Some(position) = unknown.and_then(|name| find_text(&subgraph.sdl, name)) {
+        if let Some(position) = unknown(message).and_then(|name| find_name(&subgraph.sdl, name)) {
             point_at(&mut text, subgraph, position);
         }
     }
     add_help(&mut text, error.code().and_then(help));
     text
+}
+
+/// The type or directive that a message says is unknown.
+fn unknown(message: &str) -> Option<&str> {
+    let directive = || message.split('"').skip(1).step_by(2).find(|quoted| quoted.starts_with('@'));
+    message.split_once("Unknown type ").map(|(_, name)| name).or_else(directive)
+}
+
+/// Where a name is imported, or used.
+fn find_name(sdl: &str, name: &str) -> Option<Pos> {
+    find_text(sdl, &format!("\"{name}\"")).or_else(|| find_text(sdl, name))
 }
 
 /// Where a definition goes on after its description, at which the parser says that it is.

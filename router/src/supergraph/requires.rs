@@ -30,7 +30,6 @@ type Requirements = BTreeMap<Coordinate, (usize, BTreeSet<Coordinate>)>;
 /// Writes fragments on interfaces inside `@requires` out for the object types.
 pub(super) fn expand(subgraph: &mut Subgraph) {
     let types = Types::of(&subgraph.document);
-    let requires = subgraph.directive("requires");
     for definition in &mut subgraph.document.definitions {
         let (name, fields) = match definition {
             Definition::ObjectTypeDefinition(t) => (&t.name.value, &mut t.fields),
@@ -38,7 +37,7 @@ pub(super) fn expand(subgraph: &mut Subgraph) {
             _ => continue,
         };
         let directives = fields.iter_mut().flat_map(|field| &mut field.directives);
-        for directive in directives.filter(|directive| directive.name.value == requires) {
+        for directive in directives.filter(|directive| directive.name.value == "requires") {
             for argument in directive.arguments.iter_mut().filter(|argument| argument.name.value == "fields") {
                 let Value::String(text) = &mut argument.value else { continue };
                 if let Some(expanded) = types.expand_text(&text.value, name) {
@@ -91,10 +90,9 @@ fn requirements(subgraphs: &[Subgraph]) -> Requirements {
     let overridden = overridden(subgraphs);
     let mut requirements = Requirements::new();
     for (index, (subgraph, types)) in subgraphs.iter().zip(&all).enumerate() {
-        let requires = subgraph.directive("requires");
         for (ty, field) in object_fields(&subgraph.document) {
             let coordinate = (ty.to_owned(), field.name.value.clone());
-            let sets = field.directives.iter().filter(|directive| directive.name.value == requires);
+            let sets = field.directives.iter().filter(|directive| directive.name.value == "requires");
             for set in sets.filter_map(field_set) {
                 if !overridden.contains(&(&subgraph.name, ty, &field.name.value)) {
                     let (_, required) = requirements.entry(coordinate.clone()).or_insert((index, BTreeSet::new()));
@@ -110,9 +108,8 @@ fn requirements(subgraphs: &[Subgraph]) -> Requirements {
 fn overridden(subgraphs: &[Subgraph]) -> BTreeSet<(&str, &str, &str)> {
     let mut overridden = BTreeSet::new();
     for subgraph in subgraphs {
-        let name = subgraph.directive("override");
         for (ty, field) in object_fields(&subgraph.document) {
-            let overrides = field.directives.iter().filter(|directive| directive.name.value == name);
+            let overrides = field.directives.iter().filter(|directive| directive.name.value == "override");
             for directive in overrides.filter(|directive| argument(directive, "label").is_none()) {
                 if let Some(Value::String(from)) = argument(directive, "from") {
                     overridden.insert((from.value.as_str(), ty, field.name.value.as_str()));

@@ -4,9 +4,10 @@
 //! declares federation v2.5 and does not import `@authenticated`, `@policy`, `@cost` and `@listSize`, which composition
 //! then drops silently. A dropped `@authenticated` is a hole, so [`prepare`] repairs what it can and refuses the rest.
 
+use super::link::{Import, Names};
 use super::{SubgraphSdl, report, requires};
 use graphql_core::{
-    Definition, Directive, Document, ListValue, NodeRef, OperationType, Type, Value, VisitAction, VisitInfo, Visitor,
+    Argument, Definition, Directive, Document, NodeRef, OperationType, Type, Value, VisitAction, VisitInfo, Visitor,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -48,23 +49,15 @@ const UNNAMED_ROOTS: [(&str, &str); 3] =
 pub(super) struct Subgraph {
     /// Its name.
     pub name: String,
-    /// Its schema.
+    /// Its schema. The directives of federation have their own names in it.
     pub document: Document,
-    /// What it calls the directives of federation that it imports, without `@`; all of them in federation 1.
-    imports: Option<BTreeMap<String, String>>,
+    /// What it calls those directives that it calls otherwise, by their own names.
+    pub called: BTreeMap<String, String>,
     /// What it calls its root types, where that is not their own name.
     roots: BTreeMap<String, &'static str>,
 }
 
 impl Subgraph {
-    /// What it calls a directive of federation.
-    pub fn directive(&self, name: &str) -> String {
-        match &self.imports {
-            Some(imports) => imports.get(name).cloned().unwrap_or_else(|| format!("federation__{name}")),
-            None => name.to_owned(),
-        }
-    }
-
     /// What one of its types is called in the supergraph: roots have their own names there.
     pub fn root<'s>(&'s self, name: &'s str) -> &'s str {
         self.roots.get(name).copied().unwrap_or(name)
@@ -75,30 +68,14 @@ impl Subgraph {
 pub(super) fn prepare(subgraph: &SubgraphSdl) -> Result<Subgraph, Vec<String>> {
     let mut document =
         graphql_core::parse(&subgraph.sdl).map_err(|error| vec![report::syntax_error(subgraph, &error)])?;
-    let mut problems = unnamed_roots(subgraph, &document);
-
+    let names = Names::of(&document);
     let used = used_directives(&document);
-    let imports = match federation_link(&mut document) {
-        Some(link) => {
-            set_version(link);
-            let mut imports = imports(link);
-            for name in IMPORTED_ON_USE.into_iter().filter(|name| used.contains(*name)) {
-                if !imports.contains_key(name) {
-                    import(link, name);
-                    imports.insert(name.to_owned(), name.to_owned());
-                }
-            }
-            let in_use: BTreeSet<&str> = imports.values().map(String::as_str).collect();
-            for name in FEDERATION_DIRECTIVES {
-                if used.contains(name) && !in_use.contains(name) {
-                    problems.push(not_imported(subgraph, name, "add it to the `import` of the federation @link"));
-                }
-            }
-            let imported: BTreeSet<String> = imports.values().cloned().collect();
-            drop_directive_definitions(&mut document, |name| {
-                imported.contains(name) || BUILT_IN_DIRECTIVES.contains(&name)
-            });
-            Some(imports)
+    let mut problems = unnamed_roots(subgraph, &document);
+    match names.imports("federation") {
+        Some(imports) => {
+            problems.extend(mistaken_imports(subgraph, imports));
+            problems.extend(nameless_directives(subgraph, &names, &document, &used));
+            document = federation_2(document, &names);
         }
         None => {
             let later = FEDERATION_DIRECTIVES.into_iter().chain(IMPORTED_ON_USE);
@@ -107,27 +84,108 @@ pub(super) fn prepare(subgraph: &SubgraphSdl) -> Result<Subgraph, Vec<String>> {
                     problems.push(not_imported(subgraph, name, "@link the federation specification v2 and import it"));
                 }
             }
-            drop_directive_definitions(&mut document, |name| {
-                FEDERATION_1_DIRECTIVES.contains(&name) || BUILT_IN_DIRECTIVES.contains(&name)
-            });
-            None
+            drop_directive_definitions(&mut document, |name| FEDERATION_1_DIRECTIVES.contains(&name));
         }
-    };
+    }
     if !problems.is_empty() {
         return Err(problems);
     }
+    let own_name = |name: &String| names.directive(name).filter(|own| own != name).map(|own| (own, name.clone()));
+    let called = used.iter().filter_map(own_name).collect();
     let roots = renamed_roots(&document);
-    let mut prepared = Subgraph { name: subgraph.name.clone(), document, imports, roots };
+    let mut prepared = Subgraph { name: subgraph.name.clone(), document, called, roots };
     requires::expand(&mut prepared);
     hide_fields_of_hidden_interfaces(&mut prepared);
     Ok(prepared)
 }
 
+/// The document with everything of federation under its own name, and imported.
+fn federation_2(mut document: Document, names: &Names) -> Document {
+    let own = own_directives(&document, names);
+    let is_federation = |name: &str| names.directive(name).is_some_and(|name| is_directive_of_federation(&name));
+    drop_directive_definitions(&mut document, is_federation);
+    document.definitions.retain(|definition| match definition {
+        Definition::ScalarTypeDefinition(scalar) => !names.is_of("federation", &scalar.name.value),
+        _ => true,
+    });
+    let mut document = names.give_back(&document, &own);
+    let used = used_directives(&document);
+    drop_directive_definitions(&mut document, |name| IMPORTED_ON_USE.contains(&name) && used.contains(name));
+    if let Some(link) = federation_link(&mut document) {
+        set_version(link);
+        for name in used.iter().filter(|name| is_directive_of_federation(name)) {
+            import(link, name);
+        }
+    }
+    document
+}
+
+fn is_directive_of_federation(name: &str) -> bool {
+    FEDERATION_DIRECTIVES.contains(&name) || IMPORTED_ON_USE.contains(&name)
+}
+
+/// The subgraph's own directives that have the name of one of federation, which it imports under another name for that.
+/// They are for itself.
+fn own_directives(document: &Document, names: &Names) -> BTreeSet<String> {
+    let own = document.definitions.iter().filter_map(|definition| match definition {
+        Definition::DirectiveDefinition(directive) => Some(directive.name.value.clone()),
+        _ => None,
+    });
+    own.filter(|name| names.directive(name).is_none() && names.is_imported("federation", &format!("@{name}"))).collect()
+}
+
+/// What is wrong with what is imported.
+fn mistaken_imports(subgraph: &SubgraphSdl, imports: &[Import]) -> Vec<String> {
+    let problem = |message: &str, called: &str, help: &str| {
+        let at = report::find_text(&subgraph.sdl, &format!("\"{called}\""));
+        report::problem("INVALID_LINK_DIRECTIVE_USAGE", message, subgraph, at, Some(help))
+    };
+    let mut problems = Vec::new();
+    for (index, Import { name, called }) in imports.iter().enumerate() {
+        if name.starts_with('@') != called.starts_with('@') {
+            let message = format!("{name} is imported as {called}");
+            problems.push(problem(
+                &message,
+                called,
+                "names of directives begin with @ in `import`, those of types do not",
+            ));
+        }
+        if let Some(other) = imports[..index].iter().find(|other| other.called == *called && other.name != *name) {
+            let message = format!("{} and {name} are both imported as {called}", other.name);
+            problems.push(problem(&message, called, "give each a name of its own: `{ name: …, as: … }`"));
+        }
+    }
+    problems
+}
+
+/// Directives that are called as those of federation are, and mean nothing as this schema links it.
+fn nameless_directives(
+    subgraph: &SubgraphSdl,
+    names: &Names,
+    document: &Document,
+    used: &BTreeSet<String>,
+) -> Vec<String> {
+    let own = own_directives(document, names);
+    let unknown = used.iter().filter(|name| names.directive(name).is_none() && !own.contains(*name));
+    let problem = |name: &String| {
+        let imported = names.imports("federation")?.iter().find(|import| import.name.strip_prefix('@') == Some(name));
+        let help = match (imported, name.strip_prefix("federation__")) {
+            (Some(import), _) => format!("the @link imports it as {}", import.called),
+            (None, Some(directive)) => {
+                format!("as the @link says, it is @{}__{directive}", names.namespace("federation")?)
+            }
+            (None, None) if !FEDERATION_DIRECTIVES.contains(&name.as_str()) => return None,
+            (None, None) => "add it to the `import` of the federation @link".to_owned(),
+        };
+        Some(not_imported(subgraph, name, &help))
+    };
+    unknown.filter_map(problem).collect()
+}
+
 /// The composer takes a field of an `@inaccessible` interface for one that clients see, and refuses implementations of it
 /// that they do not.
 fn hide_fields_of_hidden_interfaces(subgraph: &mut Subgraph) {
-    let inaccessible = subgraph.directive("inaccessible");
-    let is_hidden = |directives: &[Directive]| directives.iter().any(|it| it.name.value == inaccessible);
+    let is_hidden = |directives: &[Directive]| directives.iter().any(|it| it.name.value == "inaccessible");
     for definition in &mut subgraph.document.definitions {
         let (directives, fields) = match definition {
             Definition::InterfaceTypeDefinition(t) => (&t.directives, &mut t.fields),
@@ -136,7 +194,7 @@ fn hide_fields_of_hidden_interfaces(subgraph: &mut Subgraph) {
         };
         if is_hidden(directives) {
             for field in fields.iter_mut().filter(|field| !is_hidden(&field.directives)) {
-                field.directives.push(Directive::new(inaccessible.as_str(), Vec::new()));
+                field.directives.push(Directive::new("inaccessible", Vec::new()));
             }
         }
     }
@@ -250,55 +308,27 @@ fn set_version(link: &mut Directive) {
     }
 }
 
-/// What the link imports: the specification's name of each directive and the name it goes by, without `@`.
-fn imports(link: &Directive) -> BTreeMap<String, String> {
-    let bare = |name: &str| name.strip_prefix('@').map(str::to_owned);
-    let entries = link.arguments.iter().filter(|argument| argument.name.value == "import");
-    let mut imports = BTreeMap::new();
-    for entry in entries.filter_map(|argument| list(&argument.value)).flat_map(|list| &list.values) {
-        match entry {
-            Value::String(name) => {
-                if let Some(name) = bare(&name.value) {
-                    imports.insert(name.clone(), name);
-                }
-            }
-            Value::Object(object) => {
-                let get = |key: &str| {
-                    object.fields.iter().find(|field| field.name.value == key).and_then(|field| match &field.value {
-                        Value::String(name) => bare(&name.value),
-                        _ => None,
-                    })
-                };
-                if let Some(name) = get("name") {
-                    imports.insert(name.clone(), get("as").unwrap_or(name));
-                }
-            }
-            _ => {}
-        }
-    }
-    imports
-}
-
-fn list(value: &Value) -> Option<&ListValue> {
-    match value {
-        Value::List(list) => Some(list),
-        _ => None,
-    }
-}
-
+/// Imports a directive, if it is not.
 fn import(link: &mut Directive, name: &str) {
     let name = Value::string(format!("@{name}"));
     match link.arguments.iter_mut().find(|argument| argument.name.value == "import") {
         Some(argument) => match &mut argument.value {
+            Value::List(list) if list.values.contains(&name) => {}
             Value::List(list) => list.values.push(name),
-            other => *other = Value::list(vec![name]),
+            // The composer complains.
+            _ => {}
         },
-        None => link.arguments.push(graphql_core::Argument::new("import", Value::list(vec![name]))),
+        None => link.arguments.push(Argument::new("import", Value::list(vec![name]))),
     }
 }
 
+/// Drops those, and what every schema has anyway.
 fn drop_directive_definitions(document: &mut Document, dropped: impl Fn(&str) -> bool) {
-    document
-        .definitions
-        .retain(|definition| !matches!(definition, Definition::DirectiveDefinition(d) if dropped(&d.name.value)));
+    document.definitions.retain(|definition| match definition {
+        Definition::DirectiveDefinition(directive) => {
+            let name = directive.name.value.as_str();
+            !BUILT_IN_DIRECTIVES.contains(&name) && !dropped(name)
+        }
+        _ => true,
+    });
 }

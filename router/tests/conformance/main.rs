@@ -9,7 +9,7 @@
 //! Every folder below `mistakes` holds subgraphs that do not compose, as they are, and in `expected.txt` what is said to
 //! that.
 //!
-//! An SDL that begins with `# federation 1` gets no link. It, too, is written with `extend` as it was then.
+//! An SDL that begins with `# federation 1`, or has a link, gets none. The former is written with `extend` as it was then.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic, in its helpers too")]
 
@@ -34,6 +34,9 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const LINK: &str = "extend schema @link(url: \"https://specs.apollo.dev/federation/v2.9\", import: [\"@key\", \
     \"@requires\", \"@provides\", \"@external\", \"@shareable\", \"@override\", \"@inaccessible\", \
     \"@interfaceObject\", \"@tag\", \"@extends\"])\n";
+
+/// How the specification's URL begins.
+const FEDERATION: &str = "https://specs.apollo.dev/federation/";
 
 /// How an SDL of federation 1 begins.
 const FEDERATION_1: &str = "# federation 1";
@@ -96,7 +99,7 @@ async fn check(scenario: PathBuf) -> Result<(), String> {
     for (name, sdl) in sdls_of(&scenario) {
         let subgraph = Arc::new(Subgraph::new(&sdl, data[&name].clone(), clock.clone()));
         let url = format!("http://{}/graphql", serve(subgraph.clone().routes()).await);
-        let link = if sdl.starts_with(FEDERATION_1) { "" } else { LINK };
+        let link = if sdl.starts_with(FEDERATION_1) || sdl.contains(FEDERATION) { "" } else { LINK };
         sdls.push(SubgraphSdl { name: name.clone(), url, sdl: format!("{link}{sdl}") });
         subgraphs.push((name, subgraph));
     }

@@ -59,7 +59,9 @@ struct Row<'d> {
 impl Subgraph {
     /// A subgraph with this SDL, which must not extend types that it defines.
     pub fn new(sdl: &str, data: Value, clock: Arc<AtomicU64>) -> Self {
-        let schema = executable(parse_schema(sdl).unwrap().into_static());
+        // The parser knows no extensions of schemas.
+        let sdl = sdl.replace("extend schema", "scalar schema");
+        let schema = executable(parse_schema(&sdl).unwrap().into_static());
         Self { schema, data, clock, requests: Mutex::default(), complaints: Mutex::default() }
     }
 
@@ -184,7 +186,7 @@ impl Subgraph {
             Some(schema::TypeDefinition::Interface(interface)) => interface.directives.as_slice(),
             _ => &[],
         };
-        let keys = directives.iter().filter(|directive| directive.name == "key");
+        let keys = directives.iter().filter(|directive| is_key(directive));
         let resolvable = keys.filter(|key| named(&key.arguments, "resolvable") != Some(&schema::Value::Boolean(false)));
         let fields = resolvable.filter_map(|key| match named(&key.arguments, "fields") {
             Some(schema::Value::String(fields)) => Some(format!("{{ {fields} }}")),
@@ -273,6 +275,11 @@ async fn handle(State(subgraph): State<Arc<Subgraph>>, body: String) -> Response
     (status, [(header::CONTENT_TYPE, "application/json")], answer).into_response()
 }
 
+/// Whatever it is called.
+fn is_key(directive: &schema::Directive) -> bool {
+    named(&directive.arguments, "fields").is_some()
+}
+
 /// A subgraph's schema as its clients see it.
 fn executable(mut schema: schema::Document) -> schema::Document {
     schema.definitions = schema.definitions.into_iter().map(defined).collect();
@@ -280,7 +287,7 @@ fn executable(mut schema: schema::Document) -> schema::Document {
     let mut entities = Vec::new();
     for definition in &schema.definitions {
         if let Definition::TypeDefinition(schema::TypeDefinition::Object(object)) = definition
-            && object.directives.iter().any(|directive| directive.name == "key")
+            && object.directives.iter().any(is_key)
         {
             entities.push(object.name.clone());
         }

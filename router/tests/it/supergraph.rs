@@ -1,5 +1,7 @@
 //! Composition, and keeping the supergraph up to date.
 
+use crate::operation::over;
+use crate::server::PATIENCE;
 use async_graphql::{EmptyMutation, EmptySubscription, Object, SDLExportOptions, Schema, SimpleObject, TypeDirective};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -151,6 +153,48 @@ fn a_supergraph_needs_all_its_subgraphs() {
     assert!(error.contains("\"zoo\""), "{error}");
     assert!(Supergraph::new("type Query {".into(), []).is_err());
     assert!(Supergraph::new("type Mutation { a: Int }".into(), []).is_err());
+}
+
+#[tokio::test]
+async fn a_supergraph_may_call_specifications_otherwise() {
+    let sdl = format!(
+        "{LINK}\ntype Query {{ me: Int @authenticated secret: Int @inaccessible list: [Int] @listSize(assumedSize: 7) }}"
+    );
+    let plain = compose(&[subgraph("s", &sdl)]).unwrap();
+    let links =
+        [("join/v0.", "j"), ("inaccessible/v0.", "hidden"), ("authenticated/v0.", "signedIn"), ("link/v1.", "uses")];
+    let renamed = links.iter().fold(plain.clone(), |sdl, (link, name)| {
+        let specification = link.split('/').next().unwrap();
+        let (before, after) = sdl.split_once(&format!("https://specs.apollo.dev/{link}")).unwrap();
+        let sdl = format!("{before}https://specs.apollo.dev/{link}{}\", as: \"{name}{}", &after[..1], &after[1..]);
+        let sdl = sdl.replace(&format!("@{specification}"), &format!("@{name}"));
+        sdl.replace(&format!("{specification}__"), &format!("{name}__"))
+    });
+    let renamed =
+        renamed.replace("\"@listSize\"", "{ name: \"@listSize\", as: \"@long\" }").replace("@listSize(", "@long(");
+    assert!(
+        renamed.contains("enum j__Graph")
+            && renamed.contains("@uses(url: \"https://specs.apollo.dev/link/v1.0\", as: \"uses\")"),
+        "{renamed}"
+    );
+    assert!(renamed.contains("secret: Int @hidden") && renamed.contains("@long(assumedSize: 7)"), "{renamed}");
+
+    let print = |sdl: &str| graphql_core::print(&graphql_core::parse(sdl).unwrap());
+    assert_eq!(print(&over(renamed.clone()).sdl), print(&plain));
+    // From a file its subgraphs are known by it, too.
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("supergraph.graphql");
+    std::fs::write(&file, &renamed).unwrap();
+    let live = Arc::new(Live::default());
+    let shutdown = CancellationToken::new();
+    let _stop = shutdown.clone().drop_guard();
+    tokio::spawn(keep(live.clone(), Source::File(file), Config::default(), transport::Config::default(), shutdown));
+    let supergraph = tokio::time::timeout(PATIENCE, live.first()).await.unwrap();
+    assert!(supergraph.subgraphs.contains_key("s") && !supergraph.api.sdl.contains("secret"));
+
+    let ambiguous = format!("{renamed}\ndirective @inaccessible on OBJECT");
+    let error = Supergraph::new(ambiguous, []).err().expect("should not start").to_string();
+    assert!(error.contains("@inaccessible is not that of the specification"), "{error}");
 }
 
 #[test]
