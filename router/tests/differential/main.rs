@@ -221,7 +221,8 @@ fn sources() -> Vec<Source> {
     for folder in folders {
         let sdls = sdls(&folder, |name| name != "query");
         let name = folder.file_name().unwrap().to_string_lossy().into_owned();
-        if name.contains(&only) && known.insert(sdls.clone()) {
+        let has_link = sdls.iter().any(|(_, sdl)| sdl.contains("extend schema"));
+        if name.contains(&only) && !has_link && known.insert(sdls.clone()) {
             sources.push(Source { name, sdls, link: LINK });
         }
     }
