@@ -68,8 +68,11 @@ pub fn sdl(fields: &Fields) -> String {
 /// [`Error::Config`] for a type whose owner is not among them.
 pub fn subgraph(fields: &Fields, owners: &[Arc<Subgraph>], config: &transport::Config) -> Result<Subgraph, Error> {
     let builtin = Builtin { sdl: sdl(fields), nodes: Nodes::new(&fields.nodes, owners)? };
+    // What is for one of the owners alone passes here on its way; from the others it is withheld there.
+    let forward = config.forwarded().iter().map(ToString::to_string).collect();
+    let config = transport::Config { forward, ..config.clone() };
     let routes = axum::Router::new().route("/graphql", post(answer)).with_state(Arc::new(builtin));
-    Ok(Subgraph::new(NAME, format!("http://{NAME}/graphql"), Transport::Local(routes), config)?.with_rate_limit())
+    Ok(Subgraph::new(NAME, format!("http://{NAME}/graphql"), Transport::Local(routes), &config)?.with_rate_limit())
 }
 
 struct Builtin {

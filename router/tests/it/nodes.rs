@@ -11,7 +11,7 @@ use hansa_router::builtin::{
     nodes::{self, NodeType},
 };
 use hansa_router::config::Debug;
-use hansa_router::transport::{Client, Subgraph, Transport};
+use hansa_router::transport::{self, Client, Named, Subgraph, Transport};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -37,7 +37,7 @@ impl User {
     }
 }
 
-/// Shown to those who are signed in.
+/// Shown to those who are signed in, and to guests.
 struct Draft(ID);
 
 #[Object]
@@ -58,8 +58,9 @@ impl Users {
         Node::User(User("user_1".into()))
     }
     #[graphql(entity)]
-    async fn user(&self, id: ID) -> Option<User> {
-        ["user_1", "user_2"].contains(&id.as_str()).then_some(User(id))
+    async fn user(&self, context: &Context<'_>, id: ID) -> Option<User> {
+        let is_guest = context.data_unchecked::<HeaderMap>().contains_key("x-guest");
+        (!is_guest && ["user_1", "user_2"].contains(&id.as_str())).then_some(User(id))
     }
 }
 
@@ -69,19 +70,20 @@ struct Drafts;
 impl Drafts {
     #[graphql(entity)]
     async fn draft(&self, context: &Context<'_>, id: ID) -> Option<Draft> {
-        let is_signed_in = context.data_unchecked::<HeaderMap>().contains_key("authorization");
-        (is_signed_in && id.as_str() == "draft_1").then_some(Draft(id))
+        let headers = context.data_unchecked::<HeaderMap>();
+        let may_see = headers.contains_key("authorization") || headers.contains_key("x-guest");
+        (may_see && id.as_str() == "draft_1").then_some(Draft(id))
     }
 }
 
-async fn owner<Q: ObjectType + 'static>(name: &str, query: Q) -> (Arc<Subgraph>, Asked) {
+async fn owner<Q: ObjectType + 'static>(name: &str, query: Q, config: &transport::Config) -> (Arc<Subgraph>, Asked) {
     let asked = Asked::default();
     let schema = Schema::build(query, EmptyMutation, EmptySubscription).enable_federation().finish();
     let routes = axum::Router::new().route("/graphql", post(answer::<Q>)).with_state((schema, asked.clone()));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/graphql", listener.local_addr().unwrap());
     tokio::spawn(async move { axum::serve(listener, routes).await.unwrap() });
-    let subgraph = Subgraph::new(name, url, Transport::Http(Client::new().unwrap()), &Default::default()).unwrap();
+    let subgraph = Subgraph::new(name, url, Transport::Http(Client::new().unwrap()), config).unwrap();
     (Arc::new(subgraph), asked)
 }
 
@@ -114,7 +116,7 @@ impl Federation {
 
     async fn start_with(config: Config) -> Self {
         let ((users, asked_users), (drafts, asked_drafts)) =
-            (owner("users", Users).await, owner("drafts", Drafts).await);
+            (owner("users", Users, &config.subgraphs).await, owner("drafts", Drafts, &config.subgraphs).await);
         let gone = Subgraph::new(
             "gone",
             "http://gone/graphql",
@@ -128,7 +130,7 @@ impl Federation {
             node_type("lost_thing", "Thing", "gone"),
         ];
         let fields = Fields { nodes, rate_limit: false };
-        let router = Arc::new(builtin::subgraph(&fields, &owners, &Default::default()).unwrap());
+        let router = Arc::new(builtin::subgraph(&fields, &owners, &config.subgraphs).unwrap());
         let subgraphs = owners.into_iter().chain([router]).collect();
         let server = Server::over(config, subgraphs, Ok(keys())).await;
         server.gateway.supergraph().first().await;
@@ -210,6 +212,19 @@ async fn an_owner_that_gives_no_answer_takes_only_its_own_objects_away() {
     let paths: Vec<_> = answer["errors"].as_array().unwrap().iter().map(|error| error["path"].clone()).collect();
     assert_eq!(paths, [json!(["nodes", 1]), json!(["node"])]);
     assert_eq!(answer["errors"][0]["extensions"]["code"], "SUBGRAPH_ERROR");
+}
+
+#[tokio::test]
+async fn a_header_for_one_owner_reaches_that_one() {
+    let drafts = Named { forward: vec!["x-guest".into()], ..Named::default() };
+    let named = [("drafts".to_owned(), drafts)].into();
+    let subgraphs = transport::Config { named, ..transport::Config::default() };
+    let federation = Federation::start_with(Config { subgraphs, ..Config::default() }).await;
+    let query = r#"{ nodes(ids: ["draft_1", "user_1"]) { id ... on Draft { text } ... on User { name } } }"#;
+    let request = federation.server.post(&json!({ "query": query })).header("x-guest", "yes");
+    let answer: Value = request.send().await.unwrap().json().await.unwrap();
+    let user = json!({ "id": "user_1", "name": "the name of user_1" });
+    assert_eq!(answer, json!({ "data": { "nodes": [{ "id": "draft_1", "text": "draft" }, user] } }));
 }
 
 #[tokio::test]
