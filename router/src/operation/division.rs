@@ -3,7 +3,7 @@
 //! planned together, each of these. A piece below an entity is planned from its key on, and runs when the entities are
 //! known. That may be more requests than one plan would be, but it is an answer.
 
-use super::{required, supply};
+use super::{called, required, supply};
 use crate::execute::possible_types;
 use crate::panics;
 use crate::supergraph::Supergraph;
@@ -63,6 +63,7 @@ impl Division<'_> {
         supply::complete(&mut node, &planner.supergraph);
         let schema = &planner.supergraph;
         let root = schema.root_type_name(operation.operation_kind.as_ref()).map_err(|error| error.to_string())?;
+        called::complete(&mut node, &operation.selection_set, root, schema);
         if !required::is_certain(&node) {
             return Err("the planner mixes up fields".into());
         }

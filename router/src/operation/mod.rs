@@ -3,6 +3,7 @@
 pub(crate) mod alias;
 mod authorization;
 mod cache;
+mod called;
 pub(crate) mod collect;
 mod conditions;
 pub mod cost;

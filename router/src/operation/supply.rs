@@ -164,7 +164,8 @@ fn leaves<'s>(set: &'s SelectionSet, names: &mut Vec<&'s str>) {
     }
 }
 
-fn keys(path: &FlattenNodePath) -> Vec<&str> {
+/// The response keys of a path.
+pub(super) fn keys(path: &FlattenNodePath) -> Vec<&str> {
     let keys = path.as_slice().iter().filter_map(|segment| match segment {
         FlattenNodePathSegment::Field(key) => Some(key.as_str()),
         FlattenNodePathSegment::List | FlattenNodePathSegment::TypeCondition(_) => None,

@@ -3,7 +3,7 @@
 
 use crate::bytes::Bytes;
 use crate::draft::{
-    Draft, Part, directive, directives, directives_mut, fields, fields_mut, is_object, new_field, says, selected,
+    Draft, Part, directive, directives, directives_mut, fields, fields_mut, is_object, keys, new_field, says, selected,
     string,
 };
 use crate::schema::text;
@@ -91,17 +91,16 @@ impl Draft<'_> {
     fn require(&mut self) -> Option<()> {
         // What belongs to a key is there without asking.
         let can_require = |on: &TypeDefinition, field: &Field| {
-            let mut keys = directives(on).iter().filter(|known| known.name == "key").peekable();
-            let is_entity = is_object(on) && keys.peek().is_some();
-            let mut sets = keys.filter_map(|key| text(&key.arguments, "fields"));
-            is_entity && sets.all(|set| !selected(set).contains(&field.name))
+            let is_key = |field: &Field| keys(on).flat_map(selected).any(|name| name == field.name);
+            is_object(on) && keys(on).next().is_some() && !is_key(field)
         };
         let place =
             self.place(|on, field| can_require(on, field) && !says(field, "external") && !says(field, "requires"))?;
         let (part, on) = (place.part, &place.on);
         let owner =
             self.place_in(|here, type_name, field| here != part && type_name.name() == on && !says(field, "external"))?;
-        if owner.field == place.field {
+        let own_keys = self.parts[part].definition(on).into_iter().flat_map(keys);
+        if owner.field == place.field || own_keys.flat_map(selected).any(|field| field == owner.field) {
             return None;
         }
         let set = self.required(owner.part, part, on, &owner.field, 0)?;

@@ -283,6 +283,12 @@ pub fn directives(definition: &TypeDefinition) -> &[Directive] {
     }
 }
 
+/// The field sets of the keys of a type.
+pub fn keys(definition: &TypeDefinition) -> impl Iterator<Item = &str> {
+    let keys = directives(definition).iter().filter(|known| known.name == "key");
+    keys.filter_map(|key| text(&key.arguments, "fields"))
+}
+
 pub fn directives_mut(definition: &mut TypeDefinition) -> Option<&mut Vec<Directive>> {
     match definition {
         TypeDefinition::Object(object) => Some(&mut object.directives),
