@@ -21,6 +21,7 @@ pub fn compose(subgraphs: &[SubgraphSdl]) -> Result<String, Error> {
     }
     if problems.is_empty() {
         problems = requires::circles(subgraphs, &prepared);
+        problems.extend(subgraphs.iter().zip(&prepared).flat_map(|(sdl, subgraph)| requires::provided(sdl, subgraph)));
     }
     if !problems.is_empty() {
         return Err(Error::Composition(problems.join("\n")));

@@ -54,7 +54,7 @@ pub(super) fn find_text(sdl: &str, text: &str) -> Option<Pos> {
 }
 
 /// How to mend the commonest mistakes.
-fn help(code: &str) -> Option<&'static str> {
+pub(super) fn help(code: &str) -> Option<&'static str> {
     Some(match code {
         "ENUM_VALUE_MISMATCH" => "an enum that is also an input needs the same values in every subgraph",
         "EXTENSION_WITH_NO_BASE" => "define the type without `extend` in one subgraph",

@@ -2,7 +2,8 @@
 //!
 //! It finds no way to what is in fragments on interfaces, though there is one. Written out for the object types that the
 //! subgraph knows, they say the same, and it does. And it goes round in circles of fields that require each other until
-//! the stack overflows, which ends the process: they are found before.
+//! the stack overflows, which ends the process: they are found before. And it lets fields of interfaces be required that
+//! the subgraph resolves itself, which the planner then fetches from nowhere.
 
 use super::SubgraphSdl;
 use super::report;
@@ -19,6 +20,8 @@ struct Types {
     fields: BTreeMap<(String, String), String>,
     /// The object types that implement each interface.
     implementations: BTreeMap<String, Vec<String>>,
+    /// The fields that are `@external`, by themselves or with their type.
+    external: BTreeSet<Coordinate>,
 }
 
 /// A field of a type.
@@ -62,6 +65,29 @@ pub(super) fn circles(sdls: &[SubgraphSdl], subgraphs: &[Subgraph]) -> Vec<Strin
             let help = "take one of the fields out of a @requires of the circle";
             let at = report::find(&sdl.sdl, (ty, Some(field)));
             problems.push(report::problem("REQUIRES_CIRCULAR", &message, sdl, at, Some(help)));
+        }
+    }
+    problems
+}
+
+/// Says of fields of interfaces that are required and are not `@external`, nor anything on the way to them.
+pub(super) fn provided(sdl: &SubgraphSdl, subgraph: &Subgraph) -> Vec<String> {
+    let types = Types::of(&subgraph.document);
+    let mut problems = Vec::new();
+    for (ty, field) in object_fields(&subgraph.document) {
+        let name = &field.name.value;
+        for directive in field.directives.iter().filter(|directive| directive.name.value == "requires") {
+            let Some(set) = field_set(directive) else { continue };
+            let Some((interface, provided)) = types.provided(&set, ty) else { continue };
+            let fields = argument(directive, "fields").map(print).unwrap_or_default();
+            let called = subgraph.called.get("requires").map_or("requires", String::as_str);
+            let message = format!(
+                "[{}] On field \"{ty}.{name}\", for @{called}(fields: {fields}): field \"{interface}.{provided}\" should not \
+                 be part of a @{called} since it is already provided by this subgraph (it is not marked @external)",
+                sdl.name
+            );
+            let (code, at) = ("REQUIRES_FIELDS_MISSING_EXTERNAL", report::find(&sdl.sdl, (ty, Some(name))));
+            problems.push(report::problem(code, &message, sdl, at, report::help(code)));
         }
     }
     problems
@@ -170,18 +196,47 @@ impl Types {
         }
     }
 
+    /// A field of an interface in a field set that the subgraph resolves itself: the first.
+    fn provided(&self, set: &SelectionSet, on: &str) -> Option<Coordinate> {
+        set.selections.iter().find_map(|selection| match selection {
+            Selection::Field(field) => {
+                let coordinate = (on.to_owned(), field.name.value.clone());
+                if self.external.contains(&coordinate) {
+                    return None;
+                }
+                if let Some(below) = &field.selection_set {
+                    return self.provided(below, self.fields.get(&coordinate)?);
+                }
+                let is_external = |object: &String| self.external.contains(&(object.clone(), coordinate.1.clone()));
+                let objects = self.implementations.get(on)?;
+                (self.fields.contains_key(&coordinate) && !objects.iter().any(is_external)).then_some(coordinate)
+            }
+            Selection::InlineFragment(fragment) => {
+                let on = fragment.type_condition.as_ref().map_or(on, |named| &named.name.value);
+                self.provided(&fragment.selection_set, on)
+            }
+            Selection::FragmentSpread(_) => None,
+        })
+    }
+
     fn of(document: &Document) -> Self {
-        let mut types = Self { fields: BTreeMap::new(), implementations: BTreeMap::new() };
+        let mut types = Self { fields: BTreeMap::new(), implementations: BTreeMap::new(), external: BTreeSet::new() };
+        let is_external = |directives: &[Directive]| directives.iter().any(|it| it.name.value == "external");
         for definition in &document.definitions {
-            let (name, fields, interfaces): (_, &[FieldDefinition], &[NamedType]) = match definition {
-                Definition::ObjectTypeDefinition(t) => (&t.name.value, &t.fields, &t.interfaces),
-                Definition::ObjectTypeExtension(t) => (&t.name.value, &t.fields, &t.interfaces),
-                Definition::InterfaceTypeDefinition(t) => (&t.name.value, &t.fields, &[]),
-                Definition::InterfaceTypeExtension(t) => (&t.name.value, &t.fields, &[]),
-                _ => continue,
-            };
+            let (name, fields, interfaces, directives): (_, &[FieldDefinition], &[NamedType], &[Directive]) =
+                match definition {
+                    Definition::ObjectTypeDefinition(t) => (&t.name.value, &t.fields, &t.interfaces, &t.directives),
+                    Definition::ObjectTypeExtension(t) => (&t.name.value, &t.fields, &t.interfaces, &t.directives),
+                    Definition::InterfaceTypeDefinition(t) => (&t.name.value, &t.fields, &[], &[]),
+                    Definition::InterfaceTypeExtension(t) => (&t.name.value, &t.fields, &[], &[]),
+                    _ => continue,
+                };
             for field in fields {
-                types.fields.insert((name.clone(), field.name.value.clone()), named(&field.ty).to_owned());
+                let coordinate = (name.clone(), field.name.value.clone());
+                if is_external(directives) || is_external(&field.directives) {
+                    types.external.insert(coordinate.clone());
+                }
+                types.fields.insert(coordinate, named(&field.ty).to_owned());
             }
             for interface in interfaces {
                 types.implementations.entry(interface.name.value.clone()).or_default().push(name.clone());
