@@ -109,7 +109,8 @@ pub async fn run(config: Config, roles: &[String]) -> anyhow::Result<()> {
     let mut process = Process::new(Life::Distributed, config);
     let routes = process.build(roles).await?;
     let (address, server) = process.listen(process.config.listen, process.site(routes)).await?;
-    tracing::info!(roles = roles.join(" "), "ready: http://{address}/");
+    tracing::info!(roles = roles.join(" "), "listening: http://{address}/");
+    process.announce(format!("http://{address}/"));
     process.serve(server).await
 }
 
@@ -150,7 +151,8 @@ pub async fn router_alone(config: Config, supergraph: Option<PathBuf>) -> anyhow
     let routes = gateway.routes().merge(process.config.playground()).merge(metrics);
     process.workers = Arc::new(Workers::per_core()?);
     let (address, server) = process.listen(process.config.listen, process.site(routes)).await?;
-    tracing::info!("ready: http://{address}/graphql");
+    tracing::info!("listening: http://{address}/graphql");
+    process.announce(format!("http://{address}/graphql"));
     process.serve(server).await
 }
 
@@ -218,6 +220,22 @@ impl Process {
         let address = listener.local_addr()?;
         let (workers, shutdown) = (self.workers.clone(), self.shutdown.clone());
         Ok((address, server::serve(listener, site, self.config.server.clone(), workers, shutdown)))
+    }
+
+    /// Says when requests can be served: a router needs a supergraph first.
+    fn announce(&mut self, url: String) {
+        let (gateway, shutdown) = (self.gateway.clone(), self.shutdown.clone());
+        self.spawn(Task::new("announcement", async move {
+            let supergraph = async {
+                if let Some(gateway) = gateway {
+                    gateway.supergraph().first().await;
+                }
+            };
+            if shutdown.run_until_cancelled(supergraph).await.is_some() {
+                tracing::info!("ready: {url}");
+            }
+            shutdown.cancelled().await;
+        }));
     }
 
     /// Serves until a signal or a failure, then lets what is under way finish.

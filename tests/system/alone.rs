@@ -77,7 +77,8 @@ async fn a_federation_is_composed_served_and_swapped() {
     let settings = Settings::from([("HANSA_PLAYGROUND__ENABLED".to_owned(), "false".to_owned())]);
     let router = Hansa::start(&arguments, &folder.path().join("data"), &settings).await;
     let url = router.url.as_str();
-    assert!(!is_ready(url).await);
+    let says_ready = || router.output().iter().any(|line| line.contains("ready: http://"));
+    assert!(!is_ready(url).await && !says_ready());
     assert_eq!(reqwest::get(url).await.unwrap().status(), 404);
     let (status, answer) = post(url, None, json!({ "query": "{ __typename }" })).await;
     assert_eq!((status, &answer["errors"][0]["extensions"]["code"]), (503, &json!("SUPERGRAPH_UNAVAILABLE")));
@@ -85,6 +86,7 @@ async fn a_federation_is_composed_served_and_swapped() {
     let product = json!({ "product": { "__typename": "Product", "id": "1", "name": "N" } });
     serve(products, PRODUCTS, product).await;
     eventually("a supergraph", async || is_ready(url).await.then_some(())).await;
+    eventually("the line that says so", async || says_ready().then_some(())).await;
     let both = "{ product { name price } }";
     let expected = json!({ "product": { "name": "N", "price": 3 } });
     assert_eq!(data(url, None, both, json!({})).await, expected);

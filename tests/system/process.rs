@@ -61,7 +61,7 @@ impl Hansa {
             let output = output.clone();
             async move {
                 while let Ok(Some(line)) = lines.next_line().await {
-                    if let Some(address) = ready_address(&line) {
+                    if let Some(address) = address_in(&line) {
                         found.send_replace(Some(address));
                     }
                     eprintln!("  | {line}");
@@ -103,9 +103,9 @@ impl Hansa {
     }
 }
 
-/// The address in the line that says a process is ready.
-fn ready_address(line: &str) -> Option<String> {
-    let line = line.split_once("ready: ")?.1;
+/// The address in the line that says where a process listens, or, of the whole system in one, that it is ready.
+fn address_in(line: &str) -> Option<String> {
+    let (_, line) = line.split_once("listening: ").or_else(|| line.split_once("ready: "))?;
     let start = line.find("http://")?;
     let rest = &line[start..];
     let end = rest["http://".len()..].find('/')? + "http://".len();
