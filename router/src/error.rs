@@ -1,5 +1,6 @@
 //! Errors: what can go wrong in the router, and the closed set of codes that clients see.
 
+use http::HeaderMap;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 
@@ -90,6 +91,9 @@ pub struct GraphQLError {
     pub path: Option<Vec<serde_json::Value>>,
     /// Machine-readable details; always holds `code`.
     pub extensions: serde_json::Map<String, serde_json::Value>,
+    /// What an answer by HTTP says of it in headers.
+    #[serde(skip)]
+    pub(crate) headers: Option<Box<HeaderMap>>,
 }
 
 /// A position in a GraphQL document, both counted from 1.
@@ -106,7 +110,7 @@ impl GraphQLError {
     pub fn new(code: Code, message: impl Into<Cow<'static, str>>) -> Self {
         let mut extensions = serde_json::Map::new();
         extensions.insert("code".into(), serde_json::to_value(code).unwrap_or_default());
-        Self { message: message.into(), locations: Vec::new(), path: None, extensions }
+        Self { message: message.into(), locations: Vec::new(), path: None, extensions, headers: None }
     }
 
     /// The code it carries.

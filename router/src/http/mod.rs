@@ -201,9 +201,7 @@ impl Exchange<'_> {
             Err(errors) => {
                 // Clients come back after a status of failure, and not after a completion.
                 let is_completed = format == Format::EventStream && reply::are_of_request(&errors);
-                let mut response = if is_completed { stream::refuse(&errors) } else { reply::errors(format, &errors) };
-                self.gateway.rates.tell_refused(&context, &errors, response.headers_mut());
-                return Ok(response);
+                return Ok(if is_completed { stream::refuse(&errors) } else { reply::errors(format, &errors) });
             }
         };
         let rate = prepared.rate.clone();

@@ -2,14 +2,12 @@
 
 use super::media::Format;
 use crate::error::{Code, GraphQLError};
-use crate::rate;
 use crate::telemetry::Summary;
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::{HeaderValue, Method, StatusCode, header};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 /// A result that has `data`, even if null.
 pub(crate) fn result(format: Format, body: Bytes) -> Response {
@@ -31,10 +29,7 @@ pub(crate) fn errors(format: Format, errors: &[GraphQLError]) -> Response {
     let mut response = respond(format, status, body(errors));
     response.extensions_mut().insert(Summary { code: first_code(errors), ..Summary::default() });
     let headers = response.headers_mut();
-    let wait = errors.first().and_then(|error| error.extensions.get(rate::RETRY_AFTER)).and_then(Value::as_u64);
-    if let Some(seconds) = wait {
-        headers.insert(header::RETRY_AFTER, seconds.into());
-    }
+    headers.extend(errors.first().and_then(|error| error.headers.as_deref()).cloned().unwrap_or_default());
     match code {
         Some(Code::TokenInvalid | Code::TokenExpired | Code::TokenRevoked) => {
             let challenge = HeaderValue::from_static("Bearer error=\"invalid_token\"");

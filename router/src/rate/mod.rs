@@ -9,10 +9,10 @@ use crate::limits::{Count, Quota, Rate};
 use crate::request::RequestContext;
 use crate::subscription::network;
 use chrono::{DateTime, SubsecRound, Utc};
+use http::header::RETRY_AFTER;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use local::Callers;
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde::Serialize;
 use shared::Shared;
 use std::borrow::Borrow;
 use std::hash::Hash;
@@ -21,11 +21,6 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
-
-/// The member of an error's extensions that says after how many seconds the same may be asked again.
-pub(crate) const RETRY_AFTER: &str = "retryAfterSeconds";
-/// The member that says what the caller has left.
-const RATE_LIMIT: &str = "rateLimit";
 
 /// What a caller has left (IETF draft "RateLimit header fields for HTTP", draft-ietf-httpapi-ratelimit-headers-11).
 pub(crate) const RATELIMIT: HeaderName = HeaderName::from_static("ratelimit");
@@ -76,7 +71,7 @@ pub(crate) struct Standing {
 }
 
 /// The same as clients see it, the GraphQL type `RateLimit`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct RateLimit {
     /// The most that may be asked at once.
@@ -123,20 +118,6 @@ impl Rates {
                 addresses.take(&network(address), amount).await.map(Some)
             }
             _ => Ok(None),
-        }
-    }
-
-    /// Adds to the headers of a refusal what the caller has left, if that is why.
-    pub(crate) fn tell_refused(&self, context: &RequestContext, errors: &[GraphQLError], headers: &mut HeaderMap) {
-        let policy = match context.claims {
-            Some(_) => self.users.as_ref().map(|users| &users.policy),
-            None => self.addresses.as_ref().map(|addresses| &addresses.policy),
-        };
-        let Some((policy, error)) = policy.zip(errors.first()) else { return };
-        let wait = error.extensions.get(RETRY_AFTER).and_then(Value::as_u64);
-        let limit = error.extensions.get(RATE_LIMIT).and_then(|limit| RateLimit::deserialize(limit).ok());
-        if let Some((wait, limit)) = wait.zip(limit) {
-            policy.tell(limit.remaining, wait, headers);
         }
     }
 }
@@ -234,8 +215,11 @@ impl Standing {
     fn refusal(&self, wait: Duration) -> GraphQLError {
         let seconds = whole_seconds(wait);
         let mut error = GraphQLError::new(Code::RateLimited, format!("too many requests; try again in {seconds} s"));
-        error.extensions.insert(RETRY_AFTER.into(), seconds.into());
-        error.extensions.insert(RATE_LIMIT.into(), serde_json::to_value(self.limit).unwrap_or_default());
+        error.extensions.insert("retryAfterSeconds".into(), seconds.into());
+        error.extensions.insert("rateLimit".into(), serde_json::to_value(self.limit).unwrap_or_default());
+        let mut headers = HeaderMap::from_iter([(RETRY_AFTER, seconds.into())]);
+        self.policy.tell(self.limit.remaining, seconds, &mut headers);
+        error.headers = Some(Box::new(headers));
         error
     }
 }
