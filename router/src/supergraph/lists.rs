@@ -3,8 +3,8 @@
 
 use super::SubgraphSdl;
 use super::report;
-use super::sdl::Subgraph;
-use graphql_core::{Definition, FieldDefinition, Type, print};
+use super::sdl::{Subgraph, composites};
+use graphql_core::{Type, print};
 use std::collections::BTreeMap;
 
 /// Says of fields that are lists of different depths.
@@ -12,7 +12,8 @@ pub(super) fn differences(sdls: &[SubgraphSdl], subgraphs: &[Subgraph]) -> Vec<S
     let mut known: BTreeMap<(&str, &str), (usize, &Type)> = BTreeMap::new();
     let mut problems = Vec::new();
     for (index, (sdl, subgraph)) in sdls.iter().zip(subgraphs).enumerate() {
-        for (ty, field) in subgraph.document.definitions.iter().flat_map(fields) {
+        let composites = composites(&subgraph.document);
+        for (ty, field) in composites.flat_map(|it| it.fields.iter().map(move |field| (it.name, field))) {
             let coordinate = (subgraph.root(ty), field.name.value.as_str());
             let (first, first_type) = *known.entry(coordinate).or_insert((index, &field.ty));
             if depth(first_type) != depth(&field.ty) {
@@ -28,17 +29,6 @@ pub(super) fn differences(sdls: &[SubgraphSdl], subgraphs: &[Subgraph]) -> Vec<S
         }
     }
     problems
-}
-
-fn fields(definition: &Definition) -> impl Iterator<Item = (&str, &FieldDefinition)> {
-    let (name, fields): (&str, &[FieldDefinition]) = match definition {
-        Definition::ObjectTypeDefinition(t) => (&t.name.value, &t.fields),
-        Definition::ObjectTypeExtension(t) => (&t.name.value, &t.fields),
-        Definition::InterfaceTypeDefinition(t) => (&t.name.value, &t.fields),
-        Definition::InterfaceTypeExtension(t) => (&t.name.value, &t.fields),
-        _ => ("", &[]),
-    };
-    fields.iter().map(move |field| (name, field))
 }
 
 /// How many lists there are around a type.

@@ -4,7 +4,7 @@
 //! - a field that one subgraph returns as a union or interface and another as a member of it keeps the type of the
 //!   first, which need not be the widest.
 
-use super::sdl::{Subgraph, argument, named};
+use super::sdl::{Composite, Subgraph, argument, composites, named};
 use graphql_core::{Argument, Definition, Directive, Document, FieldDefinition, Type, Value, print};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -135,14 +135,7 @@ fn fields<'s>(
     let mut everywhere: BTreeMap<_, BTreeMap<_, Vec<_>>> = BTreeMap::new();
     for subgraph in subgraphs {
         let Some(graph) = graphs.get(&subgraph.name) else { continue };
-        for definition in &subgraph.document.definitions {
-            let (name, fields) = match definition {
-                Definition::ObjectTypeDefinition(t) => (&t.name.value, &t.fields),
-                Definition::ObjectTypeExtension(t) => (&t.name.value, &t.fields),
-                Definition::InterfaceTypeDefinition(t) => (&t.name.value, &t.fields),
-                Definition::InterfaceTypeExtension(t) => (&t.name.value, &t.fields),
-                _ => continue,
-            };
+        for Composite { name, fields, .. } in composites(&subgraph.document) {
             let of_type = everywhere.entry(subgraph.root(name)).or_default();
             for field in fields {
                 let here = InSubgraph { graph, field };

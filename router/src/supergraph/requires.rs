@@ -7,7 +7,7 @@
 
 use super::SubgraphSdl;
 use super::report;
-use super::sdl::{Subgraph, argument, named};
+use super::sdl::{Composite, Subgraph, argument, composites, named};
 use graphql_core::{
     Definition, Directive, Document, FieldDefinition, InlineFragment, NamedType, Selection, SelectionSet, Value, parse,
     print, strip_ignored_characters,
@@ -147,14 +147,8 @@ fn overridden(subgraphs: &[Subgraph]) -> BTreeSet<(&str, &str, &str)> {
 }
 
 fn object_fields(document: &Document) -> impl Iterator<Item = (&str, &FieldDefinition)> {
-    document.definitions.iter().flat_map(|definition| {
-        let (name, fields): (&str, &[FieldDefinition]) = match definition {
-            Definition::ObjectTypeDefinition(t) => (&t.name.value, &t.fields),
-            Definition::ObjectTypeExtension(t) => (&t.name.value, &t.fields),
-            _ => ("", &[]),
-        };
-        fields.iter().map(move |field| (name, field))
-    })
+    let objects = composites(document).filter(|composite| !composite.is_interface);
+    objects.flat_map(|object| object.fields.iter().map(move |field| (object.name, field)))
 }
 
 /// The `fields` of a directive.
@@ -222,24 +216,16 @@ impl Types {
     fn of(document: &Document) -> Self {
         let mut types = Self { fields: BTreeMap::new(), implementations: BTreeMap::new(), external: BTreeSet::new() };
         let is_external = |directives: &[Directive]| directives.iter().any(|it| it.name.value == "external");
-        for definition in &document.definitions {
-            let (name, fields, interfaces, directives): (_, &[FieldDefinition], &[NamedType], &[Directive]) =
-                match definition {
-                    Definition::ObjectTypeDefinition(t) => (&t.name.value, &t.fields, &t.interfaces, &t.directives),
-                    Definition::ObjectTypeExtension(t) => (&t.name.value, &t.fields, &t.interfaces, &t.directives),
-                    Definition::InterfaceTypeDefinition(t) => (&t.name.value, &t.fields, &[], &[]),
-                    Definition::InterfaceTypeExtension(t) => (&t.name.value, &t.fields, &[], &[]),
-                    _ => continue,
-                };
+        for Composite { name, is_interface, interfaces, directives, fields } in composites(document) {
             for field in fields {
-                let coordinate = (name.clone(), field.name.value.clone());
+                let coordinate = (name.to_owned(), field.name.value.clone());
                 if is_external(directives) || is_external(&field.directives) {
                     types.external.insert(coordinate.clone());
                 }
                 types.fields.insert(coordinate, named(&field.ty).to_owned());
             }
-            for interface in interfaces {
-                types.implementations.entry(interface.name.value.clone()).or_default().push(name.clone());
+            for interface in interfaces.iter().filter(|_| !is_interface) {
+                types.implementations.entry(interface.name.value.clone()).or_default().push(name.to_owned());
             }
         }
         types

@@ -7,7 +7,8 @@
 use super::link::{Import, Names};
 use super::{SubgraphSdl, report, requires};
 use graphql_core::{
-    Argument, Definition, Directive, Document, NodeRef, OperationType, Type, Value, VisitAction, VisitInfo, Visitor,
+    Argument, Definition, Directive, Document, FieldDefinition, NamedType, NodeRef, OperationType, Type, Value,
+    VisitAction, VisitInfo, Visitor,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -249,6 +250,29 @@ pub(super) fn root_name(operation: OperationType) -> &'static str {
         OperationType::Mutation => "Mutation",
         OperationType::Subscription => "Subscription",
     }
+}
+
+/// An object type or an interface, as defined or extended.
+pub(super) struct Composite<'d> {
+    pub name: &'d str,
+    pub is_interface: bool,
+    pub interfaces: &'d [NamedType],
+    pub directives: &'d [Directive],
+    pub fields: &'d [FieldDefinition],
+}
+
+/// Those of a document.
+pub(super) fn composites(document: &Document) -> impl Iterator<Item = Composite<'_>> {
+    document.definitions.iter().filter_map(|definition| {
+        let (name, is_interface, interfaces, directives, fields) = match definition {
+            Definition::ObjectTypeDefinition(t) => (&t.name, false, &t.interfaces, &t.directives, &t.fields),
+            Definition::ObjectTypeExtension(t) => (&t.name, false, &t.interfaces, &t.directives, &t.fields),
+            Definition::InterfaceTypeDefinition(t) => (&t.name, true, &t.interfaces, &t.directives, &t.fields),
+            Definition::InterfaceTypeExtension(t) => (&t.name, true, &t.interfaces, &t.directives, &t.fields),
+            _ => return None,
+        };
+        Some(Composite { name: &name.value, is_interface, interfaces, directives, fields })
+    })
 }
 
 /// The name of a type without what wraps it.
