@@ -10,9 +10,10 @@ use axum::response::sse::{Event, Sse};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use futures::stream::{Stream, StreamExt};
-use hansa_router::Config;
 use hansa_router::subscription::Sharing;
+use hansa_router::supergraph::Source;
 use hansa_router::transport::{self, Client, Subgraph, Transport};
+use hansa_router::{Config, Gateway};
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -20,6 +21,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
+use tower::ServiceExt;
 
 const NEWS: &str = "subscription { news { number } }";
 
@@ -306,6 +308,44 @@ async fn a_durable_stream_goes_on_behind_its_last_event() {
     assert_eq!(number(&mut socket).await, 4);
     newspaper.print();
     assert_eq!(number(&mut socket).await, 5);
+}
+
+/// In a time of its own, which passes when there is nothing to do: nothing here waits for a socket.
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_breaks_off_at_every_event_is_not_opened_again_at_once() {
+    let sdl = "type Query { nothing: Int } type News { cursor: String! number: Int! } \
+               type Subscription { news(after: String): News! }";
+    let opened = Arc::new(Mutex::new(Vec::new()));
+    let answer = {
+        let opened = opened.clone();
+        async move |body: String| {
+            if body.contains("_service") {
+                return axum::Json(json!({ "data": { "_service": { "sdl": sdl } } })).into_response();
+            }
+            let mut opened = opened.lock().unwrap();
+            opened.push(tokio::time::Instant::now());
+            let event = json!({ "data": { "news": { "cursor": opened.len().to_string(), "number": opened.len() } } });
+            ([(header::CONTENT_TYPE, "text/event-stream")], format!("event: next\ndata: {event}\n\n")).into_response()
+        }
+    };
+    let routes = Transport::Local(axum::Router::new().route("/graphql", post(answer)));
+    let subgraph = Subgraph::new("newspaper", "http://newspaper", routes, &transport::Config::default()).unwrap();
+    let (source, shutdown) = (Source::Compose(vec![Arc::new(subgraph)]), CancellationToken::new());
+    let _stop = shutdown.clone().drop_guard();
+    let gateway = Gateway::start(Config::default(), source, None, shutdown).unwrap();
+    gateway.supergraph().first().await;
+
+    let request = axum::http::Request::post("/graphql")
+        .header(header::ACCEPT, "text/event-stream")
+        .header(header::CONTENT_TYPE, "application/json")
+        .body(axum::body::Body::from(json!({ "query": NEWS }).to_string()));
+    let mut events = gateway.routes().oneshot(request.unwrap()).await.unwrap().into_body().into_data_stream();
+    let mut told = String::new();
+    while !told.contains("\"number\":5") {
+        told.push_str(std::str::from_utf8(&events.next().await.unwrap().unwrap()).unwrap());
+    }
+    let pauses: Vec<_> = opened.lock().unwrap().windows(2).map(|two| two[1] - two[0]).collect();
+    assert!(pauses.len() >= 4 && pauses.iter().all(|pause| pause.as_millis() >= 250), "{pauses:?}");
 }
 
 #[tokio::test]
