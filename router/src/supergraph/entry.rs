@@ -1,6 +1,7 @@
 //! A planner that begins at entities instead of roots: over the same supergraph with one more subgraph, that has a root
 //! field for every entity and knows its key. For what the planner cannot plan at once: `operation::division`.
 
+use super::overridden;
 use super::required::{Required, field_set};
 use crate::panics;
 use graphql_tools::parser::schema::Definition;
@@ -30,6 +31,7 @@ impl Entries {
     /// Blocks for as long as a planner takes to start; nothing if it does not.
     pub(super) fn new(sdl: &str) -> Option<Self> {
         let mut document = safe_parse_schema(sdl).ok()?;
+        overridden::share_keys(&mut document);
         Required::set_apart(&mut document);
         let query = query_name(&document);
         let objects: HashMap<&str, &ObjectType> =

@@ -8,6 +8,7 @@ pub mod federation;
 mod link;
 mod lists;
 mod live;
+mod overridden;
 mod repair;
 mod report;
 pub(crate) mod required;
@@ -78,6 +79,7 @@ impl Supergraph {
         features::check(&document)?;
         let api = ApiSchema::from_supergraph(&sdl)?;
         let authorization = operation::Rules::from_supergraph(&document);
+        overridden::share_keys(&mut document);
         let required = Required::set_apart(&mut document);
         // The planner is young, and trusts a supergraph more than a document from elsewhere deserves.
         let planner = panics::handle(|| Planner::new_from_supergraph(&document, Default::default()))

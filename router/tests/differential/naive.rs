@@ -224,10 +224,17 @@ impl Execution<'_> {
         })
     }
 
+    /// Whether a value belongs to a key of an object: what the subgraph resolves it knows by its keys.
+    fn is_key(&self, object: Object<'_>, value: &Value) -> bool {
+        let keys = self.schema.keys(object.type_name);
+        keys.iter().any(|key| self.truth(object.node, key).is_some_and(|known| contains(&known, value)))
+    }
+
     /// Complains unless the representation holds what the field is computed from, as it is.
     fn check_required(&mut self, object: Object<'_>, field: &str, set: &SelectionSet) {
         let truth = self.truth(object.node, set);
         match (object.representation, truth) {
+            (None, Some(truth)) if self.is_key(object, &truth) => {}
             (None, _) => {
                 self.complaints.push(format!("{}.{field} was asked for without a representation", object.type_name));
             }
