@@ -1,6 +1,7 @@
 //! Members of an interface that a plan tells subgraphs of which know the interface alone, and take it for an object
 //! (`@interfaceObject`). There they have to be called by it, which the planner forgets of some: such a subgraph would not
-//! know the type. And it tells them of one member at times where the operation asks of another, or of all.
+//! know the type. And it tells them of one member at times where the operation asks of another, or of all, and of all where
+//! the operation asks of one: that would cost nothing but errors of what nobody asked for.
 
 use super::supply::keys;
 use crate::execute::possible_types;
@@ -15,7 +16,9 @@ use std::collections::BTreeSet;
 /// for, each called by its interface.
 pub(super) fn complete(node: &mut PlanNode, operation: &SelectionSet, root: &str, schema: &SupergraphState) {
     if !schema.interface_object_types_in_subgraphs.is_empty() {
-        Calling { operation, root, schema }.node(node, &[]);
+        let mut required = BTreeSet::new();
+        collect_required(node, &mut required);
+        Calling { operation, root, schema, required }.node(node, &[]);
     }
 }
 
@@ -23,6 +26,8 @@ struct Calling<'o> {
     operation: &'o SelectionSet,
     root: &'o str,
     schema: &'o SupergraphState,
+    /// The names of all that fetches have to know of entities.
+    required: BTreeSet<String>,
 }
 
 /// What is told of entities.
@@ -72,16 +77,17 @@ impl Calling<'_> {
             };
             for name in self.members(&fragment, interface, &told.asked, places) {
                 set_typename(told.rewrites, &name, interface);
-                items.push(SelectionItem::InlineFragment(InlineFragmentSelection {
-                    type_condition: name,
-                    ..fragment.clone()
-                }));
+                let fragment = InlineFragmentSelection { type_condition: name, ..fragment.clone() };
+                let item = SelectionItem::InlineFragment(fragment);
+                if !items.contains(&item) {
+                    items.push(item);
+                }
             }
         }
         told.requires.items = items;
     }
 
-    /// The members that the operation asks for what a fetch asks of one, or their interface for all of them.
+    /// The members that the operation asks for what a fetch asks of some, or their interface for all of them.
     fn members(
         &self,
         fragment: &InlineFragmentSelection,
@@ -89,25 +95,24 @@ impl Calling<'_> {
         asked: &BTreeSet<String>,
         places: &[&[&str]],
     ) -> BTreeSet<String> {
-        let mut members = BTreeSet::new();
         let known = leaves(&fragment.selections);
-        // Keys and the like are asked for in the name of fetches to come.
-        let asked: Vec<&str> = asked.iter().map(String::as_str).filter(|key| !known.contains(key)).collect();
-        for place in places {
-            self.ask(self.operation, self.root, place, &asked, &mut members);
+        let mut members = BTreeSet::new();
+        // Keys and the like are asked for in the name of fetches to come, of whichever members.
+        for key in asked.iter().filter(|key| !known.contains(key.as_str())) {
+            let mut those = BTreeSet::new();
+            places.iter().for_each(|place| self.ask(self.operation, self.root, place, key, &mut those));
+            if those.is_empty() || self.required.contains(key) {
+                return BTreeSet::from([interface.to_owned()]);
+            }
+            members.append(&mut those);
         }
         let all = possible_types(interface, self.schema);
         members.retain(|member| all.contains(member));
-        if members.is_empty() {
-            return BTreeSet::from([interface.to_owned()]);
-        }
-        // Who comes after may need more of this one than the operation asks for.
-        members.insert(fragment.type_condition.clone());
-        if members == all { BTreeSet::from([interface.to_owned()]) } else { members }
+        if members.is_empty() || members == all { BTreeSet::from([interface.to_owned()]) } else { members }
     }
 
-    /// Notes the object types for which the operation asks for some of these response keys at a place.
-    fn ask(&self, set: &SelectionSet, on: &str, place: &[&str], asked: &[&str], members: &mut BTreeSet<String>) {
+    /// Notes the object types for which the operation asks for a response key at a place.
+    fn ask(&self, set: &SelectionSet, on: &str, place: &[&str], asked: &str, members: &mut BTreeSet<String>) {
         for item in &set.items {
             match (item, place.split_first()) {
                 (SelectionItem::Field(field), Some((key, rest))) if field.selection_identifier() == *key => {
@@ -115,7 +120,7 @@ impl Calling<'_> {
                         self.ask(&field.selections, of, rest, asked, members);
                     }
                 }
-                (SelectionItem::Field(field), None) if asked.contains(&field.selection_identifier()) => {
+                (SelectionItem::Field(field), None) if field.selection_identifier() == asked => {
                     members.extend(possible_types(on, self.schema));
                 }
                 (SelectionItem::InlineFragment(fragment), _) => {
@@ -126,18 +131,34 @@ impl Calling<'_> {
         }
     }
 
-    /// The interface that a subgraph knows an object type by, if it does not know the type itself.
-    fn interface_for(&self, member: &str, service: &str) -> Option<&str> {
+    /// The interface that a subgraph takes for an object: this one, or that of this member, if it does not know the
+    /// member itself.
+    fn interface_for(&self, name: &str, service: &str) -> Option<&str> {
         let schema = self.schema;
         let (graph, _) = schema.known_subgraphs.iter().find(|(_, name)| *name == service)?;
-        if schema.definitions.get(member)?.join_types().iter().any(|join| join.graph_id == *graph) {
-            return None;
-        }
+        let knows = |name: &str| {
+            let joins = schema.definitions.get(name).map(|definition| definition.join_types());
+            joins.into_iter().flatten().any(|join| join.graph_id == *graph)
+        };
         let mut known = schema.interface_object_types_in_subgraphs.iter().filter(|(_, graphs)| graphs.contains(graph));
         let (interface, _) = known.find(|(interface, _)| {
-            schema.interface_members(interface).is_some_and(|members| members.contains(member))
+            let has = || schema.interface_members(interface).is_some_and(|members| members.contains(name));
+            *interface == name || !knows(name) && has()
         })?;
         Some(interface)
+    }
+}
+
+/// Notes the names of all that fetches have to know of entities.
+fn collect_required(node: &PlanNode, required: &mut BTreeSet<String>) {
+    let mut note = |set: &SelectionSet| required.extend(leaves(set).into_iter().map(str::to_owned));
+    match node {
+        PlanNode::Fetch(fetch) => fetch.requires.iter().for_each(note),
+        PlanNode::BatchFetch(fetch) => fetch.entity_batch.aliases.iter().for_each(|alias| note(&alias.requires)),
+        PlanNode::Flatten(flatten) => collect_required(&flatten.node, required),
+        PlanNode::Sequence(nodes) => nodes.nodes.iter().for_each(|node| collect_required(node, required)),
+        PlanNode::Parallel(nodes) => nodes.nodes.iter().for_each(|node| collect_required(node, required)),
+        PlanNode::Condition(_) | PlanNode::Subscription(_) | PlanNode::Defer(_) => {}
     }
 }
 

@@ -189,7 +189,7 @@ fn answers_over_changed_federations_are_what_the_specification_says() {
     assert!(composed.get() > cases / 10, "only {} of {cases} federations compose", composed.get());
     println!("{} of {cases} federations composed", composed.get());
     println!("{} of {} operations could not be planned", unplanned.get(), asked.get());
-    assert!(unplanned.get() <= asked.get() / 20, "too many operations cannot be planned");
+    assert!(unplanned.get() <= asked.get() / 100, "too many operations cannot be planned");
 }
 
 fn number(name: &str, default: u32) -> u32 {
