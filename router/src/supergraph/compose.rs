@@ -1,6 +1,6 @@
 //! Composition of subgraphs into a supergraph.
 
-use super::{SubgraphSdl, lists, repair, report, requires, sdl};
+use super::{SubgraphSdl, circles, lists, repair, report, requires, sdl};
 use crate::error::Error;
 use crate::panics;
 use federation_composition::{CompositionResult, ServiceDefinition, compose_services};
@@ -20,12 +20,13 @@ pub fn compose(subgraphs: &[SubgraphSdl]) -> Result<String, Error> {
         }
     }
     if problems.is_empty() {
-        problems = requires::circles(subgraphs, &prepared);
+        problems = circles::problems(subgraphs, &prepared);
         problems.extend(subgraphs.iter().zip(&prepared).flat_map(|(sdl, subgraph)| requires::provided(sdl, subgraph)));
     }
     if !problems.is_empty() {
         return Err(Error::Composition(problems.join("\n")));
     }
+    circles::order_keys(&mut prepared);
     let service = |(subgraph, prepared): (&SubgraphSdl, &sdl::Subgraph)| {
         ServiceDefinition::new(subgraph.name.as_str(), prepared.document.clone()).with_url(subgraph.url.as_str())
     };

@@ -1,6 +1,7 @@
 //! Where the schema comes from: composition, the schema that clients see, and the planner over it.
 
 mod api;
+mod circles;
 mod compose;
 pub(crate) mod entry;
 mod features;

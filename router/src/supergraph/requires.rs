@@ -1,9 +1,8 @@
 //! `@requires(fields:)`, made ready for the composer.
 //!
 //! It finds no way to what is in fragments on interfaces, though there is one. Written out for the object types that the
-//! subgraph knows, they say the same, and it does. And it goes round in circles of fields that require each other until
-//! the stack overflows, which ends the process: they are found before. And it lets fields of interfaces be required that
-//! the subgraph resolves itself, which the planner then fetches from nowhere.
+//! subgraph knows, they say the same, and it does. And it lets fields of interfaces be required that the subgraph resolves
+//! itself, which the planner then fetches from nowhere.
 
 use super::SubgraphSdl;
 use super::report;
@@ -15,20 +14,17 @@ use graphql_core::{
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What is known of a subgraph's types.
-struct Types {
+pub(super) struct Types {
     /// The types of fields by type and field.
     fields: BTreeMap<(String, String), String>,
     /// The object types that implement each interface.
     implementations: BTreeMap<String, Vec<String>>,
     /// The fields that are `@external`, by themselves or with their type.
-    external: BTreeSet<Coordinate>,
+    pub external: BTreeSet<Coordinate>,
 }
 
 /// A field of a type.
-type Coordinate = (String, String);
-
-/// What each field requires, whichever subgraph says so, and the first that does.
-type Requirements = BTreeMap<Coordinate, (usize, BTreeSet<Coordinate>)>;
+pub(super) type Coordinate = (String, String);
 
 /// Writes fragments on interfaces inside `@requires` out for the object types.
 pub(super) fn expand(subgraph: &mut Subgraph) {
@@ -49,25 +45,6 @@ pub(super) fn expand(subgraph: &mut Subgraph) {
             }
         }
     }
-}
-
-/// Says of fields that require each other in a circle that they do.
-pub(super) fn circles(sdls: &[SubgraphSdl], subgraphs: &[Subgraph]) -> Vec<String> {
-    let requirements = requirements(subgraphs);
-    let (mut done, mut problems) = (BTreeSet::new(), Vec::new());
-    for start in requirements.keys() {
-        if let Some(circle) = circle(start, &requirements, &mut Vec::new(), &mut done) {
-            let name = |(ty, field): &Coordinate| format!("\"{ty}.{field}\"");
-            let ways: Vec<String> = circle.iter().chain(&circle[..1]).map(name).collect();
-            let message = format!("{}: none can be resolved first", ways.join(" requires "));
-            let (ty, field) = &circle[0];
-            let sdl = &sdls[requirements[&circle[0]].0];
-            let help = "take one of the fields out of a @requires of the circle";
-            let at = report::find(&sdl.sdl, (ty, Some(field)));
-            problems.push(report::problem("REQUIRES_CIRCULAR", &message, sdl, at, Some(help)));
-        }
-    }
-    problems
 }
 
 /// Says of fields of interfaces that are required and are not `@external`, nor anything on the way to them.
@@ -93,66 +70,14 @@ pub(super) fn provided(sdl: &SubgraphSdl, subgraph: &Subgraph) -> Vec<String> {
     problems
 }
 
-/// A circle that a field leads to, through fields that have not been gone through.
-fn circle(
-    at: &Coordinate,
-    requirements: &Requirements,
-    way: &mut Vec<Coordinate>,
-    done: &mut BTreeSet<Coordinate>,
-) -> Option<Vec<Coordinate>> {
-    if let Some(begins) = way.iter().position(|known| known == at) {
-        return Some(way[begins..].to_vec());
-    }
-    let (_, required) = requirements.get(at).filter(|_| !done.contains(at))?;
-    way.push(at.clone());
-    let found = required.iter().find_map(|next| circle(next, requirements, way, done));
-    way.pop();
-    done.insert(at.clone());
-    found
-}
-
-fn requirements(subgraphs: &[Subgraph]) -> Requirements {
-    let all: Vec<Types> = subgraphs.iter().map(|subgraph| Types::of(&subgraph.document)).collect();
-    let overridden = overridden(subgraphs);
-    let mut requirements = Requirements::new();
-    for (index, (subgraph, types)) in subgraphs.iter().zip(&all).enumerate() {
-        for (ty, field) in object_fields(&subgraph.document) {
-            let coordinate = (ty.to_owned(), field.name.value.clone());
-            let sets = field.directives.iter().filter(|directive| directive.name.value == "requires");
-            for set in sets.filter_map(field_set) {
-                if !overridden.contains(&(&subgraph.name, ty, &field.name.value)) {
-                    let (_, required) = requirements.entry(coordinate.clone()).or_insert((index, BTreeSet::new()));
-                    types.collect(&set, ty, &all, required);
-                }
-            }
-        }
-    }
-    requirements
-}
-
-/// The fields that others take over for good: subgraph, type and field.
-fn overridden(subgraphs: &[Subgraph]) -> BTreeSet<(&str, &str, &str)> {
-    let mut overridden = BTreeSet::new();
-    for subgraph in subgraphs {
-        for (ty, field) in object_fields(&subgraph.document) {
-            let overrides = field.directives.iter().filter(|directive| directive.name.value == "override");
-            for directive in overrides.filter(|directive| argument(directive, "label").is_none()) {
-                if let Some(Value::String(from)) = argument(directive, "from") {
-                    overridden.insert((from.value.as_str(), ty, field.name.value.as_str()));
-                }
-            }
-        }
-    }
-    overridden
-}
-
-fn object_fields(document: &Document) -> impl Iterator<Item = (&str, &FieldDefinition)> {
+/// The fields of object types.
+pub(super) fn object_fields(document: &Document) -> impl Iterator<Item = (&str, &FieldDefinition)> {
     let objects = composites(document).filter(|composite| !composite.is_interface);
     objects.flat_map(|object| object.fields.iter().map(move |field| (object.name, field)))
 }
 
 /// The `fields` of a directive.
-fn field_set(directive: &Directive) -> Option<SelectionSet> {
+pub(super) fn field_set(directive: &Directive) -> Option<SelectionSet> {
     let Some(Value::String(fields)) = argument(directive, "fields") else { return None };
     let document = parse(&format!("{{ {} }}", fields.value)).ok()?;
     document.definitions.into_iter().find_map(|definition| match definition {
@@ -163,7 +88,7 @@ fn field_set(directive: &Directive) -> Option<SelectionSet> {
 
 impl Types {
     /// Notes the fields of a field set, at every depth, of all types that the objects there may have or go by.
-    fn collect(&self, set: &SelectionSet, on: &str, all: &[Types], into: &mut BTreeSet<Coordinate>) {
+    pub fn collect(&self, set: &SelectionSet, on: &str, all: &[Types], into: &mut BTreeSet<Coordinate>) {
         for selection in &set.selections {
             match selection {
                 Selection::Field(field) => {
@@ -213,7 +138,7 @@ impl Types {
         })
     }
 
-    fn of(document: &Document) -> Self {
+    pub fn of(document: &Document) -> Self {
         let mut types = Self { fields: BTreeMap::new(), implementations: BTreeMap::new(), external: BTreeSet::new() };
         let is_external = |directives: &[Directive]| directives.iter().any(|it| it.name.value == "external");
         for Composite { name, is_interface, interfaces, directives, fields } in composites(document) {
