@@ -13,7 +13,7 @@ use crate::operation::Variables;
 use crate::request::RequestContext;
 use crate::supergraph::Supergraph;
 use crate::telemetry::trace;
-use crate::transport::FetchError;
+use crate::transport::{FetchError, Reply};
 use bytes::Bytes;
 use futures::future::{BoxFuture, FutureExt, join_all};
 use smallvec::SmallVec;
@@ -99,23 +99,25 @@ impl<'a> Execution<'a> {
 
     async fn fetch(&self, fetch: &'a Fetch) {
         let Some((body, asked)) = self.prepare(fetch) else { return };
-        let begun = Instant::now();
-        let (answer, is_shared) = match self.supergraph.subgraphs.get(&fetch.service) {
+        let Reply { outcome, is_shared, took } = match self.supergraph.subgraphs.get(&fetch.service) {
             Some(subgraph) => {
                 let limit = self.context.rate.as_ref().filter(|_| subgraph.takes_rate_limit);
                 let told = limit.map(|limit| Box::new(builtin::told(&self.context.forward, limit)));
                 let headers = told.as_deref().unwrap_or(&self.context.forward);
                 subgraph.ask(body, headers, fetch.idempotent, self.deadline).await
             }
-            None => (Err(FetchError::Unavailable("it is not known".into())), false),
+            None => {
+                let outcome = Err(FetchError::Unavailable("it is not known".into()));
+                Reply { outcome, is_shared: false, took: Duration::ZERO }
+            }
         };
         let entities = match &fetch.target {
             Target::Fields { .. } => None,
             Target::Entities(_) => Some(asked.iter().map(Asked::entities).sum()),
         };
-        let fetched = Fetched { index: fetch.index, took: begun.elapsed(), entities, is_shared };
+        let fetched = Fetched { index: fetch.index, took, entities, is_shared };
         self.state().fetches.push(fetched);
-        match answer {
+        match outcome {
             Ok(bytes) => self.accept(fetch, bytes, asked),
             Err(error) => {
                 trace::failed(&error);
@@ -228,6 +230,9 @@ const AT_ONCE: usize = 32;
 /// About how long a variable is, without representations, in bytes.
 const VARIABLE: usize = 64;
 
+/// So much more is needed while it is written: for a representation that turns out to be there already.
+const SPARE: usize = 256;
+
 /// A request body: `{"query":…,"variables":{…}}`.
 pub(super) struct Body {
     json: Vec<u8>,
@@ -241,7 +246,7 @@ impl Body {
         let entities: &[Entities] = if let Target::Entities(all) = &fetch.target { all } else { &[] };
         let representations = entities.iter().map(|entities| entities.last_size.load(Ordering::Relaxed));
         let variables = VARIABLE * (fetch.variables.len() + entities.len());
-        let room = fetch.prefix.len() + representations.sum::<usize>() + variables + 2;
+        let room = fetch.prefix.len() + representations.sum::<usize>() + variables + SPARE;
         let mut json = Vec::with_capacity(room);
         json.extend_from_slice(&fetch.prefix);
         Self { variables: json.len(), json }

@@ -4,6 +4,7 @@
 mod breaker;
 mod config;
 mod events;
+mod http1;
 pub mod tls;
 mod websocket;
 mod wire;
@@ -15,11 +16,14 @@ pub use wire::Client;
 use crate::sharing::{InFlight, Key};
 use crate::telemetry::metrics;
 use ::metrics::{Counter, Histogram, SharedString, counter, gauge, histogram};
-use axum::body::Body;
 use backon::{ExponentialBuilder, Retryable};
+use breaker::Permit;
 use bytes::Bytes;
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use futures::stream::BoxStream;
-use http::{HeaderMap, HeaderName, Response, StatusCode, Uri};
+use http::{HeaderMap, HeaderName, StatusCode, Uri};
+use http1::Origin;
 use std::borrow::Cow;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -61,6 +65,8 @@ pub struct Subgraph {
 struct Way {
     transport: Transport,
     address: Address,
+    /// How fetches get there faster, if they do.
+    origin: Option<Origin>,
     /// Of its own; see [`Config::headers`].
     headers: HeaderMap,
     /// Headers of clients that are not for it; see [`Config::forward`].
@@ -70,6 +76,15 @@ struct Way {
     breaker: Breaker,
     retries: Counter,
     config: Config,
+}
+
+/// What came of a fetch.
+pub(crate) struct Reply {
+    pub(crate) outcome: Result<Bytes, FetchError>,
+    /// Whether the answer is that of an identical fetch, which was under way.
+    pub(crate) is_shared: bool,
+    /// How long it took.
+    pub(crate) took: Duration,
 }
 
 /// Why a fetch gave no answer. Its text is for the log, never for clients.
@@ -158,8 +173,9 @@ impl Subgraph {
         let state = gauge!(metrics::BREAKER, "subgraph" => name.clone());
         let breaker = Breaker::new(config.breaker_failures, Duration::from_millis(config.breaker_open_ms), state);
         let retries = counter!(metrics::FETCH_RETRIES, "subgraph" => name.clone());
-        let address = Address::new(uri, config.http);
-        let way = Arc::new(Way { transport, address, headers, withheld, sockets, breaker, retries, config });
+        let address = Address::new(uri, config.http, &headers);
+        let origin = address.origin(&transport);
+        let way = Arc::new(Way { transport, address, origin, headers, withheld, sockets, breaker, retries, config });
         let duration = histogram!(metrics::FETCH_DURATION, "subgraph" => name.clone(), "outcome" => "ok");
         Ok(Self { name, url, sdl: None, takes_rate_limit: false, way, in_flight: InFlight::default(), duration })
     }
@@ -183,17 +199,11 @@ impl Subgraph {
         idempotent: bool,
         deadline: Instant,
     ) -> Result<Bytes, FetchError> {
-        self.ask(body, headers, idempotent, deadline).await.0
+        self.ask(body, headers, idempotent, deadline).await.outcome
     }
 
-    /// The same; and whether the answer is that of an identical fetch, which was under way.
-    pub(crate) async fn ask(
-        &self,
-        body: Bytes,
-        headers: &HeaderMap,
-        idempotent: bool,
-        deadline: Instant,
-    ) -> (Result<Bytes, FetchError>, bool) {
+    /// The same, and more of how it went.
+    pub(crate) async fn ask(&self, body: Bytes, headers: &HeaderMap, idempotent: bool, deadline: Instant) -> Reply {
         let started = Instant::now();
         let deadline = deadline.min(started + Duration::from_millis(self.way.config.timeout_ms));
         let (outcome, is_shared) = if idempotent && self.way.config.share_in_flight {
@@ -205,7 +215,8 @@ impl Subgraph {
             }
             (outcome, false)
         };
-        let seconds = started.elapsed().as_secs_f64();
+        let took = started.elapsed();
+        let seconds = took.as_secs_f64();
         match &outcome {
             Ok(_) => self.duration.record(seconds),
             Err(error) => {
@@ -213,7 +224,7 @@ impl Subgraph {
                 histogram!(metrics::FETCH_DURATION, &labels).record(seconds);
             }
         }
-        (outcome, is_shared)
+        Reply { outcome, is_shared, took }
     }
 
     /// Asks once, beside the breaker: who asks again and again by a clock wants to know how it stands and why.
@@ -296,27 +307,19 @@ impl Way {
     }
 
     async fn attempt(&self, body: Bytes, headers: &HeaderMap, deadline: Instant) -> Result<Bytes, FetchError> {
-        self.admitted(self.ask(body, headers, deadline)).await
-    }
-
-    /// Does what the breaker lets be done, and lets it know how that went.
-    async fn admitted<T>(&self, work: impl Future<Output = Result<T, FetchError>>) -> Result<T, FetchError> {
         let permit = self.breaker.admit().ok_or(FetchError::LeftAlone)?;
-        let outcome = work.await;
-        permit.settle(!outcome.as_ref().is_err_and(FetchError::is_ill));
-        outcome
+        settled(permit, self.ask(body, headers, deadline).await)
     }
 
-    async fn ask(&self, body: Bytes, headers: &HeaderMap, deadline: Instant) -> Result<Bytes, FetchError> {
-        let answer = async {
-            let response = self.send(headers, body, Wants::Json).await?;
-            wire::read(response, self.config.max_response_bytes).await
-        };
-        in_time(deadline, answer).await
-    }
-
-    async fn send(&self, headers: &HeaderMap, body: Bytes, wants: Wants) -> Result<Response<Body>, FetchError> {
-        wire::send(&self.transport, &self.address, [&self.meant(headers), &self.headers], body, wants).await
+    fn ask(&self, body: Bytes, headers: &HeaderMap, deadline: Instant) -> BoxFuture<'_, Result<Bytes, FetchError>> {
+        let limit = self.config.max_response_bytes;
+        match &self.origin {
+            Some(origin) => origin.ask(self.address.fetch(&self.meant(headers), body), limit, deadline),
+            None => {
+                let sending = wire::send(&self.transport, &self.address, &self.meant(headers), body, Wants::Json);
+                in_time(deadline, async move { wire::read(sending.await?, limit).await }).boxed()
+            }
+        }
     }
 
     /// Those of the client's headers that are for this subgraph.
@@ -336,13 +339,14 @@ impl Way {
         deadline: Instant,
     ) -> Result<BoxStream<'static, Result<Bytes, FetchError>>, FetchError> {
         let limit = self.config.max_response_bytes;
+        let permit = self.breaker.admit().ok_or(FetchError::LeftAlone)?;
         if let Some(sockets) = &self.sockets {
             let headers = self.meant(headers);
             let opening = sockets.open([&headers, &self.headers], &body, limit);
-            return self.admitted(in_time(deadline, opening)).await;
+            return settled(permit, in_time(deadline, opening).await);
         }
-        let opening = self.send(headers, body, Wants::Events);
-        let response = self.admitted(in_time(deadline, opening)).await?;
+        let opening = wire::send(&self.transport, &self.address, &self.meant(headers), body, Wants::Events);
+        let response = settled(permit, in_time(deadline, opening).await)?;
         if wire::is_events(response.headers()) {
             return Ok(events::results(response.into_body(), limit));
         }
@@ -352,8 +356,18 @@ impl Way {
     }
 }
 
-async fn in_time<T>(deadline: Instant, work: impl Future<Output = Result<T, FetchError>>) -> Result<T, FetchError> {
-    tokio::time::timeout_at(deadline, work).await.unwrap_or(Err(FetchError::Timeout))
+/// Lets the breaker know how it went.
+fn settled<T>(permit: Permit<'_>, outcome: Result<T, FetchError>) -> Result<T, FetchError> {
+    permit.settle(!outcome.as_ref().is_err_and(FetchError::is_ill));
+    outcome
+}
+
+/// Not an `async fn`, whose future would hold the room for the work twice.
+fn in_time<T>(
+    deadline: Instant,
+    work: impl Future<Output = Result<T, FetchError>>,
+) -> impl Future<Output = Result<T, FetchError>> {
+    tokio::time::timeout_at(deadline, work).map(|outcome| outcome.unwrap_or(Err(FetchError::Timeout)))
 }
 
 fn uri(url: &str, transport: &Transport) -> Result<Uri, String> {

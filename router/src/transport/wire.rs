@@ -1,11 +1,13 @@
 //! One attempt to send a request, in the process or over HTTP.
 
+use super::http1::Origin;
 use super::tls::Connector;
 use super::{Config, FetchError, HttpVersion, Transport};
 use crate::telemetry::trace;
 use axum::body::Body;
 use bytes::Bytes;
 use futures::FutureExt;
+use futures::future::BoxFuture;
 use http::header::{ACCEPT, CONTENT_TYPE, HOST};
 use http::uri::Scheme;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
@@ -25,7 +27,11 @@ const ACCEPT_JSON: HeaderValue = HeaderValue::from_static("application/graphql-r
 const ACCEPT_EVENTS: HeaderValue = HeaderValue::from_static("text/event-stream");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
-type Connection = <Connector as Service<Uri>>::Response;
+/// A connection, with TLS or without.
+pub(super) type Stream = <Connector as Service<Uri>>::Response;
+
+/// A request has about so many headers.
+const USUAL_HEADERS: usize = 8;
 
 /// How often the other side of an HTTP/2 connection is asked whether it is still there while fetches wait for it, and how
 /// long it may take to say so: a connection that has died must not take them all with it until they run out of time.
@@ -82,7 +88,7 @@ impl Pool {
     }
 
     /// Opens a connection that is not pooled, with TLS if the URL asks for it.
-    pub(super) async fn connect(&self, url: Uri) -> Result<TokioIo<Connection>, FetchError> {
+    pub(super) async fn connect(&self, url: Uri) -> Result<TokioIo<Stream>, FetchError> {
         let connected = self.connector.clone().oneshot(url).await;
         connected.map(TokioIo::new).map_err(|error| FetchError::Connect(chain(&*error)))
     }
@@ -101,21 +107,62 @@ impl Pool {
     }
 }
 
-/// Where requests go.
+/// Where requests go, and with which headers.
 #[derive(Debug)]
 pub(super) struct Address {
     uri: Uri,
-    /// The value of `Host`, which the client would write anew for every request; only where HTTP/1.1 is certain to be
-    /// spoken: HTTP/2, which TLS may negotiate, does without.
-    host: Option<HeaderValue>,
+    /// The path alone.
+    path: Uri,
+    /// Whether HTTP/1.1 is certain to be spoken; TLS may negotiate HTTP/2. `Host` is among the headers then: the client would
+    /// write it anew for every request, and HTTP/2 does without.
+    is_http1: bool,
+    /// What says that an answer is wanted as JSON or as events, with the subgraph's own headers.
+    json: HeaderMap,
+    events: HeaderMap,
 }
 
 impl Address {
-    pub(super) fn new(uri: Uri, http: HttpVersion) -> Self {
-        let is_certain = uri.scheme() == Some(&Scheme::HTTP) && http != HttpVersion::Http2;
-        let port = uri.port().filter(|port| port.as_u16() != 80).map(|port| format!(":{port}")).unwrap_or_default();
-        let host = uri.host().filter(|_| is_certain).map(|host| format!("{host}{port}"));
-        Self { host: host.and_then(|host| HeaderValue::try_from(host).ok()), uri }
+    /// `own` are headers that take the place of any other.
+    pub(super) fn new(uri: Uri, http: HttpVersion, own: &HeaderMap) -> Self {
+        let is_http1 = match http {
+            HttpVersion::Auto => uri.scheme() == Some(&Scheme::HTTP),
+            HttpVersion::Http1 => uri.scheme().is_some(),
+            HttpVersion::Http2 => false,
+        };
+        let usual = if uri.scheme() == Some(&Scheme::HTTPS) { 443 } else { 80 };
+        let port = uri.port_u16().filter(|port| *port != usual).map(|port| format!(":{port}")).unwrap_or_default();
+        let host = uri.host().filter(|_| is_http1).map(|host| format!("{host}{port}"));
+        let host = host.and_then(|host| HeaderValue::try_from(host).ok());
+        let headers = |accept| {
+            // What is copied from it has room for those of a request, too.
+            let mut headers = HeaderMap::with_capacity(2 * USUAL_HEADERS);
+            headers.extend([(ACCEPT, accept), (CONTENT_TYPE, JSON)]);
+            headers.extend(host.clone().map(|host| (HOST, host)));
+            headers.extend(own.clone());
+            headers
+        };
+        let path = uri.path_and_query().cloned().map(Uri::from).unwrap_or_default();
+        Self { path, is_http1, json: headers(ACCEPT_JSON), events: headers(ACCEPT_EVENTS), uri }
+    }
+
+    /// The server there, if what it speaks is certain.
+    pub(super) fn origin(&self, transport: &Transport) -> Option<Origin> {
+        match transport {
+            Transport::Http(client) if self.is_http1 => {
+                Some(Origin::new(client.0.fetches.connector.clone(), self.uri.clone()))
+            }
+            Transport::Http(_) | Transport::Local(_) => None,
+        }
+    }
+
+    /// A request for a connection that is open.
+    pub(super) fn fetch(&self, headers: &HeaderMap, body: Bytes) -> Box<Request<Full<Bytes>>> {
+        Box::new(request(self.path.clone(), &self.json, headers, Full::new(body)))
+    }
+
+    fn request<B>(&self, headers: &HeaderMap, body: B, wants: Wants) -> Request<B> {
+        let own = if wants == Wants::Json { &self.json } else { &self.events };
+        request(self.uri.clone(), own, headers, body)
     }
 }
 
@@ -126,57 +173,58 @@ pub(super) enum Wants {
     Events,
 }
 
-/// Sends the request and gives the head of its answer. Of its headers, the second take the place of the first.
-pub(super) async fn send(
-    transport: &Transport,
+/// Sends the request and gives the head of its answer. Boxed, so that nobody else need carry the room for it.
+pub(super) fn send<'t>(
+    transport: &'t Transport,
     address: &Address,
-    headers: [&HeaderMap; 2],
+    headers: &HeaderMap,
     body: Bytes,
     wants: Wants,
-) -> Result<Response<Body>, FetchError> {
+) -> BoxFuture<'t, Result<Response<Body>, FetchError>> {
     match transport {
-        Transport::Local(routes) => {
-            let request = request(address, headers, Body::from(body), wants);
-            // A defect of one subgraph must not take the whole request, or its neighbours, with it. Boxed, so that fetches over
-            // HTTP need not carry the room for it.
-            match Box::pin(AssertUnwindSafe(routes.clone().oneshot(request)).catch_unwind()).await {
-                Ok(Ok(response)) => Ok(response),
-                Ok(Err(never)) => match never {},
-                Err(_) => Err(FetchError::Unavailable("it panicked".into())),
-            }
-        }
+        Transport::Local(routes) => call(routes.clone(), address.request(headers, Body::from(body), wants)).boxed(),
         Transport::Http(client) => {
-            let request = request(address, headers, Full::new(body), wants);
             let pool = if wants == Wants::Json { &client.0.fetches } else { &client.0.events };
-            match pool.of_this_thread().request(request).await {
+            let sending = pool.of_this_thread().request(address.request(headers, Full::new(body), wants));
+            let sent = |sent: Result<Response<_>, legacy::Error>| match sent {
                 Ok(response) => Ok(response.map(Body::new)),
                 Err(error) if error.is_connect() => Err(FetchError::Connect(chain(&error))),
                 Err(error) => Err(FetchError::Broken(chain(&error))),
-            }
+            };
+            sending.map(sent).boxed()
         }
     }
 }
 
-fn request<B>(Address { uri, host }: &Address, [headers, own]: [&HeaderMap; 2], body: B, wants: Wants) -> Request<B> {
+/// A defect of one subgraph must not take the whole request, or its neighbours, with it.
+async fn call(routes: axum::Router, request: Request<Body>) -> Result<Response<Body>, FetchError> {
+    match AssertUnwindSafe(routes.oneshot(request)).catch_unwind().await {
+        Ok(Ok(response)) => Ok(response),
+        Ok(Err(never)) => match never {},
+        Err(_) => Err(FetchError::Unavailable("it panicked".into())),
+    }
+}
+
+/// Its own headers take the place of the client's.
+fn request<B>(uri: Uri, own: &HeaderMap, headers: &HeaderMap, body: B) -> Request<B> {
     let mut request = Request::new(body);
     *request.method_mut() = Method::POST;
-    *request.uri_mut() = uri.clone();
-    *request.headers_mut() = headers.clone();
-    if let Some(host) = host {
-        request.headers_mut().insert(HOST, host.clone());
-    }
-    let accept = if wants == Wants::Json { ACCEPT_JSON } else { ACCEPT_EVENTS };
-    request.headers_mut().insert(ACCEPT, accept);
-    request.headers_mut().insert(CONTENT_TYPE, JSON);
-    for (name, value) in own {
-        request.headers_mut().insert(name.clone(), value.clone());
+    *request.uri_mut() = uri;
+    *request.headers_mut() = own.clone();
+    for (name, value) in headers {
+        if !own.contains_key(name) {
+            request.headers_mut().append(name, value.clone());
+        }
     }
     trace::inject(request.headers_mut());
     request
 }
 
 /// Reads a whole answer. A GraphQL answer counts whatever its status (GraphQL over HTTP, "Status Codes").
-pub(super) async fn read(response: Response<Body>, limit: usize) -> Result<Bytes, FetchError> {
+pub(super) async fn read<B>(response: Response<B>, limit: usize) -> Result<Bytes, FetchError>
+where
+    B: http_body::Body<Data = Bytes, Error: Into<axum::BoxError>>,
+{
     let status = response.status();
     if !status.is_success() && !is_json(response.headers()) {
         return Err(FetchError::Status(status));
@@ -241,8 +289,8 @@ mod tests {
     #[test]
     fn the_host_is_what_the_client_would_write() {
         let host = |uri: &str, http| {
-            let host = Address::new(uri.parse().unwrap(), http).host;
-            host.map(|host| host.to_str().unwrap().to_owned())
+            let address = Address::new(uri.parse().unwrap(), http, &HeaderMap::new());
+            address.json.get(HOST).map(|host| host.to_str().unwrap().to_owned())
         };
         for (uri, expected) in [
             ("http://users/graphql", Some("users")),
@@ -256,5 +304,7 @@ mod tests {
             assert_eq!(host(uri, HttpVersion::Auto).as_deref(), expected, "{uri}");
             assert_eq!(host(uri, HttpVersion::Http2), None, "{uri}");
         }
+        assert_eq!(host("https://users:443/graphql", HttpVersion::Http1).as_deref(), Some("users"));
+        assert_eq!(host("https://users:80/graphql", HttpVersion::Http1).as_deref(), Some("users:80"));
     }
 }

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic, in its helpers too")]
 
 mod authorization;
+mod connections;
 mod cost;
 mod documents;
 mod execute;
