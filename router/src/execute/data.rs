@@ -11,11 +11,12 @@
 mod merge;
 
 use super::names::Name;
+use super::page::Piece;
 use super::path::Met;
 use bytes::Bytes;
 use std::num::NonZero;
 use std::ops::Range;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 /// A JSON value. Those of lists and objects are equal when they are the same list or object, those of scalars when they
 /// are the same piece of the same text.
@@ -63,6 +64,8 @@ struct Object {
     part: Option<PartId>,
     /// Whether others hold its values too: then they are copied before anything is merged into them.
     shared: bool,
+    /// A bit for each field of its own and of its parts; some have the same. Perhaps more.
+    names: u32,
 }
 
 /// An object whose fields belong to another object too.
@@ -88,10 +91,13 @@ impl Value {
 #[derive(Clone, Copy, Debug)]
 struct PartId(NonZero<u32>);
 
+/// A list has room for so many at least.
+const AT_ONCE: usize = 64;
+
 /// Has room for so many more; and for some that come later, if the list has to be moved at all.
 fn make_room<T>(list: &mut Vec<T>, more: usize) {
     if list.capacity() - list.len() < more {
-        list.reserve(more + more / 4);
+        list.reserve((more + more / 4).max(AT_ONCE));
     }
 }
 
@@ -128,6 +134,28 @@ pub(super) struct Room {
 /// The most that there is room for before it is needed, in each list of the arena.
 const MAX_ROOM: usize = 1 << 14;
 
+/// Where the last object had some field: in its how manieth part, from the newest on (0 is itself), and there in which
+/// place. Most objects that are written one after another are alike.
+#[derive(Debug, Default)]
+pub(super) struct LastPlace(AtomicU32);
+
+impl LastPlace {
+    #[inline]
+    fn load(&self) -> (u16, u16) {
+        let place = self.0.load(Ordering::Relaxed);
+        ((place >> 16) as u16, place as u16)
+    }
+
+    fn store(&self, depth: usize, index: usize) {
+        if let (Ok(depth), Ok(index)) = (u16::try_from(depth), u16::try_from(index)) {
+            self.0.store(u32::from(depth) << 16 | u32::from(index), Ordering::Relaxed);
+        }
+    }
+}
+
+/// There is room for so many bytes of scalars at most before it is needed, when a text is forgotten.
+const MAX_CONDENSED: usize = 1 << 14;
+
 /// How much there is of some [`Data`].
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Extent {
@@ -146,7 +174,7 @@ impl Default for Data {
             texts: Vec::new(),
             fields: Vec::new(),
             items: Vec::new(),
-            objects: vec![Object { start: 0, len: 0, part: None, shared: false }],
+            objects: vec![Object { start: 0, len: 0, part: None, shared: false, names: 0 }],
             parts: Vec::new(),
             copies: Vec::new(),
             shares: false,
@@ -187,6 +215,13 @@ impl Data {
         self.texts[usize::from(text)].get(start as usize..start as usize + len as usize)
     }
 
+    /// The same, with what stands behind it.
+    #[inline]
+    pub(super) fn piece(&self, value: Value) -> Option<Piece<'_>> {
+        let Value::Scalar { text, start, len } = value else { return None };
+        Some(Piece::of(self.texts[usize::from(text)].get(start as usize..)?, len as usize))
+    }
+
     /// The text of a string that holds no escapes.
     pub(super) fn string(&self, value: Value) -> Option<&str> {
         let json = self.json(value)?;
@@ -216,6 +251,44 @@ impl Data {
         None
     }
 
+    /// As [`Data::get`]; faster if the field is where it was the last time.
+    #[inline]
+    pub(super) fn get_near(&self, object: ObjectId, name: Name, last: &LastPlace) -> Option<Value> {
+        self.get_shared_near(object, name, last).map(|(value, _)| value)
+    }
+
+    /// As [`Data::get_shared`]; faster if the field is where it was the last time.
+    #[inline]
+    pub(super) fn get_shared_near(&self, object: ObjectId, name: Name, last: &LastPlace) -> Option<(Value, bool)> {
+        let (depth, index) = last.load();
+        let (mut holder, mut is_part) = (&self.objects[object.index()], false);
+        let mut next = holder.part;
+        for _ in 0..depth {
+            let Some(part) = next else { return self.find(object, name, last) };
+            let Part { object, older } = self.parts[part.index()];
+            (holder, is_part, next) = (&self.objects[object.index()], true, older);
+        }
+        match self.fields[holder.fields()].get(usize::from(index)) {
+            Some(field) if field.name == name => Some((field.value, is_part && holder.shared)),
+            _ => self.find(object, name, last),
+        }
+    }
+
+    /// As [`Data::get_shared`]; remembers the place.
+    #[inline(never)]
+    fn find(&self, object: ObjectId, name: Name, last: &LastPlace) -> Option<(Value, bool)> {
+        let (mut holder, mut depth) = (&self.objects[object.index()], 0);
+        let mut next = holder.part;
+        loop {
+            if let Some(index) = self.fields[holder.fields()].iter().position(|field| field.name == name) {
+                last.store(depth, index);
+                return Some((self.fields[holder.fields()][index].value, depth > 0 && holder.shared));
+            }
+            let Part { object, older } = self.parts[next?.index()];
+            (holder, depth, next) = (&self.objects[object.index()], depth + 1, older);
+        }
+    }
+
     /// The type that an object says it has.
     pub(super) fn typename(&self, object: ObjectId) -> Option<&str> {
         self.string(self.get(object, Name::TYPENAME)?)
@@ -229,6 +302,11 @@ impl Data {
     /// How many objects there are; [`ObjectId::index`] is below it.
     pub(super) fn len(&self) -> usize {
         self.objects.len()
+    }
+
+    /// For how many objects there is room.
+    pub(super) fn capacity(&self) -> usize {
+        self.objects.capacity()
     }
 
     /// Whether any object is in more than one place.
@@ -252,17 +330,17 @@ impl Data {
     /// Forgets all of a text but the scalars of what was added since. They stand close together then, and the memory of the
     /// answer can take the next one.
     pub(super) fn condense(&mut self, text: TextId, since: Extent) {
-        let mut kept = Vec::new();
-        let whole = &self.texts[usize::from(text.0)];
         let fields = self.fields[since.fields..].iter_mut().map(|field| &mut field.value);
-        for value in fields.chain(&mut self.items[since.items..]) {
-            if let Value::Scalar { text: of, start, len } = value
-                && *of == text.0
-            {
-                let moved = narrow(kept.len());
-                kept.extend_from_slice(&whole[*start as usize..*start as usize + *len as usize]);
-                *start = moved;
-            }
+        let values = fields.chain(&mut self.items[since.items..]).filter_map(|value| match value {
+            Value::Scalar { text: of, start, len } if *of == text.0 => Some((start, *len as usize)),
+            _ => None,
+        });
+        let whole = &self.texts[usize::from(text.0)];
+        let mut kept = Vec::with_capacity(MAX_CONDENSED.min(whole.len() / 4));
+        for (start, len) in values {
+            let piece = Piece::of(&whole[*start as usize..], len);
+            *start = narrow(kept.len());
+            piece.append(&mut kept);
         }
         self.texts[usize::from(text.0)] = kept.into();
     }
@@ -276,7 +354,8 @@ impl Data {
     pub(super) fn add_object(&mut self, fields: &[Field]) -> ObjectId {
         let start = narrow(self.fields.len());
         self.fields.extend_from_slice(fields);
-        self.push(Object { start, len: narrow(fields.len()), part: None, shared: false })
+        let names = fields.iter().fold(0, |names, field| names | field.name.bit());
+        self.push(Object { start, len: narrow(fields.len()), part: None, shared: false, names })
     }
 
     fn push(&mut self, object: Object) -> ObjectId {
@@ -304,7 +383,7 @@ impl Data {
 
     /// Makes room for so many objects to get parts.
     pub(super) fn expect_parts(&mut self, parts: usize) {
-        self.parts.reserve(parts);
+        make_room(&mut self.parts, parts);
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Subgraphs' answers are read once (`response`) by the shape that was asked for (`shape`), into an arena (`data`), where what
 //! no plan can tell apart is there once (`likeness`); merged at the places that the plan names (`path`, `asked`), and written
-//! once in the client's order (`projection`, `write`).
+//! once in the client's order (`projection`, `write`), on memory that each thread uses again (`page`).
 
 mod asked;
 mod data;
@@ -12,6 +12,7 @@ mod fetch;
 mod fragments;
 mod likeness;
 mod names;
+mod page;
 mod path;
 mod plan;
 mod projection;
@@ -24,6 +25,7 @@ mod write;
 
 pub use fetch::Fetched;
 pub use names::Names;
+pub use page::Pages;
 pub use plan::Plan;
 pub(crate) use plan::possible_types;
 pub use projection::Projection;
@@ -38,6 +40,7 @@ use crate::supergraph::Supergraph;
 use bytes::Bytes;
 use data::Data;
 use fetch::{Execution, State};
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use tokio::time::Instant;
@@ -62,8 +65,7 @@ pub struct Answer {
 impl Answer {
     /// An answer without data.
     pub fn failed(errors: &[GraphQLError]) -> Self {
-        let mut body = b"{\"data\":null".to_vec();
-        finish(&mut body, errors);
+        let body = [b"{\"data\":null", &*end(errors)].concat();
         Self { body: body.into(), has_data: false, has_errors: !errors.is_empty(), fetches: Vec::new() }
     }
 }
@@ -90,22 +92,22 @@ fn project(supergraph: &Supergraph, operation: &Operation, variables: &Variables
     fetches.sort_unstable_by_key(|fetched| fetched.index);
     let introspection = operation.introspect(supergraph, variables);
     let projection = &operation.projection;
-    let mut writer = Writer::new(&data, &mut failures, &projection.interfaces);
+    let guess = projection.last_size.load(Ordering::Relaxed);
+    let page = supergraph.pages.take(guess + guess / 8 + 256);
+    let mut writer = Writer::new(page, &data, &mut failures, &projection.interfaces);
     writer.holds = projection.conditions.iter().map(|condition| condition.holds(variables)).collect();
     writer.denied = operation.denied(variables).collect();
     writer.introspection = &introspection;
     writer.max_size = projection.max_size;
-    let guess = projection.last_size.load(Ordering::Relaxed);
-    writer.out.reserve(guess + guess / 8 + 256);
-    writer.out.extend_from_slice(b"{\"data\":");
+    writer.out.text(b"{\"data\":");
     let written = writer.object(Data::ROOT, &[&projection.root], Some(&projection.root_type));
     let mut body = writer.out;
     let has_data = written.is_ok();
     if !has_data {
-        body.extend_from_slice(b"null");
+        body.text(b"null");
     }
     let errors = failures.into_errors();
-    finish(&mut body, &errors);
+    body.text(&end(&errors));
     if matches!(written, Err(Stop::TooLarge)) || body.len() > projection.max_size {
         return Answer { fetches, ..too_large(operation, projection.max_size) };
     }
@@ -114,7 +116,7 @@ fn project(supergraph: &Supergraph, operation: &Operation, variables: &Variables
     if guess != size {
         projection.last_size.store(size, Ordering::Relaxed);
     }
-    Answer { body: body.into(), has_data, has_errors: !errors.is_empty(), fetches }
+    Answer { body: body.finish(), has_data, has_errors: !errors.is_empty(), fetches }
 }
 
 /// In place of an answer that is larger than it may be.
@@ -124,11 +126,13 @@ fn too_large(operation: &Operation, max_size: usize) -> Answer {
     Answer::failed(&[GraphQLError::new(Code::ResponseTooLarge, message)])
 }
 
-/// Adds the errors, if any, and the closing brace.
-fn finish(body: &mut Vec<u8>, errors: &[GraphQLError]) {
-    if !errors.is_empty() {
-        body.extend_from_slice(b",\"errors\":");
-        write_plain(errors, body);
+/// What follows the data: the errors, if any, and the closing brace.
+fn end(errors: &[GraphQLError]) -> Cow<'static, [u8]> {
+    if errors.is_empty() {
+        return Cow::Borrowed(b"}");
     }
-    body.push(b'}');
+    let mut end = b",\"errors\":".to_vec();
+    write_plain(errors, &mut end);
+    end.push(b'}');
+    Cow::Owned(end)
 }

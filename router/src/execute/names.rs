@@ -13,6 +13,11 @@ pub struct Names(HashMap<String, Name>);
 impl Name {
     /// The meta field that tells an object's type.
     pub(super) const TYPENAME: Self = Self(0);
+
+    /// One of 32 bits.
+    pub(super) fn bit(self) -> u32 {
+        1 << (self.0 % 32)
+    }
 }
 
 impl Default for Names {

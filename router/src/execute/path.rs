@@ -1,6 +1,6 @@
 //! Places in the response data: where a plan says that entities are, and where errors happened.
 
-use super::data::{Data, ObjectId, Value};
+use super::data::{Data, LastPlace, List, ObjectId, Value};
 use super::names::{Name, Names};
 use super::plan::Types;
 use hive_router_query_planner::planner::plan_nodes::{FlattenNodePath, FlattenNodePathSegment};
@@ -109,7 +109,7 @@ pub(super) struct Paths {
 #[derive(Debug)]
 struct Stop {
     /// From which other stops it is reached, and how. The root is reached from none.
-    from: Vec<(usize, Segment)>,
+    from: Vec<(usize, Segment, LastPlace)>,
     /// Whether one of the paths ends here.
     ends: bool,
 }
@@ -126,7 +126,7 @@ impl Paths {
                 on.entry(segment).or_default().insert(rest);
             }
             for (segment, paths) in on {
-                ahead.entry(rest(paths)).or_default().push((stops.len(), segment.clone()));
+                ahead.entry(rest(paths)).or_default().push((stops.len(), segment.clone(), LastPlace::default()));
             }
             stops.push(Stop { from, ends: paths.contains(&[][..]) });
         }
@@ -141,6 +141,7 @@ impl Paths {
     pub(super) fn objects(&self, data: &mut Data) -> Vec<ObjectId> {
         let mut met = std::mem::take(&mut data.met);
         if data.shares() {
+            met.stops.reserve_exact(data.capacity() - met.stops.len());
             met.stops.resize(data.len(), 0);
         }
         let last = self.last.load(Ordering::Relaxed);
@@ -198,12 +199,12 @@ impl Walk<'_> {
         if stop.from.is_empty() {
             self.objects.push(Data::ROOT);
         }
-        for (before, segment) in &stop.from {
+        for (before, segment, place) in &stop.from {
             for index in reached[*before].clone() {
                 let object = self.objects[index];
                 match segment {
                     Segment::Field(name, _) => {
-                        if let Some(value) = self.data.get(object, *name) {
+                        if let Some(value) = self.data.get_near(object, *name, place) {
                             self.add(value);
                         }
                     }
@@ -215,16 +216,31 @@ impl Walk<'_> {
     }
 
     /// Adds the objects of a value, each once.
+    #[inline]
     fn add(&mut self, value: Value) {
         match value {
-            Value::Object(object) => {
-                let met = self.met.stops.get_mut(object.index());
-                if met.is_none_or(|met| std::mem::replace(met, self.met.stop) != self.met.stop) {
-                    self.objects.push(object);
-                }
-            }
-            Value::List(list) => self.data.items(list).iter().for_each(|item| self.add(*item)),
+            Value::Object(object) => self.meet(object),
+            Value::List(list) => self.add_items(list),
             Value::Null | Value::Scalar { .. } => {}
+        }
+    }
+
+    fn add_items(&mut self, list: List) {
+        let data = self.data;
+        for item in data.items(list) {
+            match item {
+                Value::Object(object) => self.meet(*object),
+                Value::List(list) => self.add_items(*list),
+                Value::Null | Value::Scalar { .. } => {}
+            }
+        }
+    }
+
+    #[inline]
+    fn meet(&mut self, object: ObjectId) {
+        let met = self.met.stops.get_mut(object.index());
+        if met.is_none_or(|met| std::mem::replace(met, self.met.stop) != self.met.stop) {
+            self.objects.push(object);
         }
     }
 }

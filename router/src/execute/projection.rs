@@ -1,9 +1,10 @@
 //! What the client's answer looks like: compiled once from the client's own document, so that it is written in the
 //! client's order (GraphQL spec, "CollectFields"), with the types that null propagation needs.
 
+use super::data::LastPlace;
 use super::names::{Name, Names, TYPENAME};
+use super::page::{Prefix, prefix};
 use super::plan::possible_types;
-use super::write::write_plain;
 use crate::operation::{Variables, alias::given};
 use graphql_tools::parser::{query, schema};
 use hive_router_query_planner::planner::Planner;
@@ -47,8 +48,10 @@ pub(super) struct Field {
     pub(super) key: String,
     /// The number of its key.
     pub(super) name: Name,
-    /// A comma, the key as JSON, a colon.
-    pub(super) prefix: Vec<u8>,
+    /// What stands before its value.
+    pub(super) prefix: Prefix,
+    /// Where objects have it.
+    pub(super) place: LastPlace,
     /// Whether its key is in the selection more than once.
     pub(super) repeated: bool,
     /// The object types it applies to; `None` is all.
@@ -263,7 +266,8 @@ impl<'c> Compiler<'c> {
             into.push(Field {
                 key: key.clone(),
                 name: self.names.intern(key),
-                prefix: prefix(given(key)),
+                prefix: Prefix::of(&prefix(given(key))),
+                place: LastPlace::default(),
                 repeated: false,
                 types,
                 conditions,
@@ -400,15 +404,6 @@ impl Wrapping {
             Wrapping::Named { nullable } | Wrapping::List { nullable, .. } => *nullable,
         }
     }
-}
-
-/// What stands before the value of a field: a comma, the key as JSON, a colon.
-pub(super) fn prefix(key: &str) -> Vec<u8> {
-    let mut prefix = Vec::with_capacity(key.len() + 4);
-    prefix.push(b',');
-    write_plain(key, &mut prefix);
-    prefix.push(b':');
-    prefix
 }
 
 impl Selection {

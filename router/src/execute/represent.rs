@@ -1,9 +1,9 @@
 //! What a subgraph is told of an entity so that it can resolve it: its key and the fields that `@requires` names.
 
-use super::data::{Data, ObjectId, Value};
+use super::data::{Data, LastPlace, ObjectId, Value};
 use super::names::{Name, Names, TYPENAME};
+use super::page::{Piece, Prefix, prefix};
 use super::plan::Types;
-use super::projection::prefix;
 use super::write::write_plain;
 use hive_router_query_planner::ast::selection_item::SelectionItem;
 use hive_router_query_planner::ast::selection_set::SelectionSet;
@@ -50,8 +50,10 @@ struct Plain {
 #[derive(Debug)]
 struct PlainField {
     name: Name,
-    /// A comma, its key in the representation as JSON, and a colon.
-    key: Vec<u8>,
+    /// Where objects have it.
+    place: LastPlace,
+    /// What stands before its value.
+    prefix: Prefix,
     nullable: bool,
 }
 
@@ -94,7 +96,7 @@ impl Representation {
         out.truncate(start);
         let typename = if self.called.is_empty() { None } else { data.typename(object) };
         let called = typename.and_then(|name| {
-            self.called.iter().find_map(|(types, called)| types.contains(name).then_some(called.as_str()))
+            self.called.iter().find_map(|(types, called)| types.contains(name.as_bytes()).then_some(called.as_str()))
         });
         let mut writer = Writer { data, out, repeats: self.repeats, is_first: true, known: 0 };
         let written = writer.object(object, &self.items, called);
@@ -107,6 +109,12 @@ impl Representation {
     }
 }
 
+impl PlainField {
+    fn new(name: Name, key: &[u8], nullable: bool) -> Self {
+        Self { name, place: LastPlace::default(), prefix: Prefix::of(key), nullable }
+    }
+}
+
 impl Plain {
     fn of(items: &[Item]) -> Option<Self> {
         let (types, items) = match items {
@@ -114,9 +122,9 @@ impl Plain {
             items => (None, items),
         };
         let fields = items.iter().map(|item| match item {
-            Item::Typename => Some(PlainField { name: Name::TYPENAME, key: TYPENAME_KEY.into(), nullable: false }),
+            Item::Typename => Some(PlainField::new(Name::TYPENAME, TYPENAME_KEY, false)),
             Item::Field { name, key, nullable, items } if items.is_empty() => {
-                Some(PlainField { name: *name, key: key.clone(), nullable: *nullable })
+                Some(PlainField::new(*name, key, *nullable))
             }
             Item::Field { .. } | Item::On(..) => None,
         });
@@ -130,18 +138,18 @@ impl Plain {
         }
         let (start, mut known) = (out.len(), false);
         for field in &self.fields {
-            let json: &[u8] = match data.get(object, field.name) {
-                Some(value @ Value::Scalar { .. }) => data.json(value)?,
-                Some(Value::Null) if field.nullable => b"null",
+            let json = match data.get_near(object, field.name, &field.place) {
+                Some(value @ Value::Scalar { .. }) => data.piece(value)?,
+                Some(Value::Null) if field.nullable => Piece::of(b"null", 4),
                 Some(Value::Null) | None => return Some(false),
                 Some(Value::List(_) | Value::Object(_)) => return None,
             };
-            if field.name == Name::TYPENAME && !json.starts_with(b"\"") {
+            if field.name == Name::TYPENAME && !json.text().starts_with(b"\"") {
                 return Some(false);
             }
-            known |= field.name != Name::TYPENAME && json != b"null";
-            out.extend_from_slice(&field.key);
-            out.extend_from_slice(json);
+            known |= field.name != Name::TYPENAME && json.text() != b"null";
+            field.prefix.piece(false).append(out);
+            json.append(out);
         }
         // In place of the comma before the first field.
         *out.get_mut(start)? = b'{';

@@ -4,14 +4,14 @@
 use super::data::{Data, Field, ObjectId, TextId, Value};
 use super::failure::Reported;
 use super::likeness::Class;
-use super::shape::{Form, Shape};
+use super::shape::{Expected, Form, Shape};
 use bytes::Bytes;
 use hashbrown::DefaultHashBuilder;
-use smallvec::SmallVec;
 use sonic_rs::Read as Json;
-use sonic_rs::parser::Parser;
+use sonic_rs::parser::{ParseStatus, Parser};
 use sonic_rs::reader::Reader as _;
 use std::hash::BuildHasher;
+use std::num::NonZero;
 
 /// How deep an answer may be nested.
 const MAX_DEPTH: usize = 255;
@@ -23,7 +23,7 @@ const BEGINNING: usize = 96;
 /// After so many objects it is decided whether it is worth it to look for equal ones.
 const TRIAL: usize = 64;
 
-/// So many fields and items are read without room being asked for.
+/// There is room for so many fields and items before it is needed.
 const AT_ONCE: usize = 32;
 
 /// Equal objects are not looked for in answers that are smaller, in bytes.
@@ -80,11 +80,24 @@ fn reported(errors: serde_json::Value) -> Option<Vec<Reported>> {
 }
 
 /// An object that was read.
-#[derive(Clone, Debug)]
-struct Known<'a> {
+#[derive(Clone, Copy, Debug)]
+struct Known {
     class: Class,
-    text: &'a [u8],
     object: ObjectId,
+    /// Where the text has it, and how long it is.
+    start: u32,
+    len: NonZero<u32>,
+}
+
+impl Known {
+    fn new(class: Class, object: ObjectId, start: usize, end: usize) -> Option<Self> {
+        let len = u32::try_from(end - start).ok().and_then(NonZero::new)?;
+        Some(Self { class, object, start: u32::try_from(start).ok()?, len })
+    }
+
+    fn text(self, whole: &str) -> &[u8] {
+        &whole.as_bytes()[self.start as usize..][..self.len.get() as usize]
+    }
 }
 
 /// Reads an answer. Anything but an object with `data` or `errors` is refused; what was added of it to `data` is then
@@ -100,8 +113,8 @@ pub(super) fn parse(bytes: &Bytes, shape: &Shape, data: &mut Data) -> Read<Respo
         id,
         parser,
         data,
-        fields: SmallVec::new(),
-        items: SmallVec::new(),
+        fields: Vec::with_capacity(AT_ONCE),
+        items: Vec::with_capacity(AT_ONCE),
         unescaped: Vec::new(),
         known: vec![
             None;
@@ -128,14 +141,14 @@ struct Reader<'a, 'd> {
     parser: Parser<Json<'a>>,
     data: &'d mut Data,
     /// The fields of the objects that are not complete yet.
-    fields: SmallVec<[Field; AT_ONCE]>,
+    fields: Vec<Field>,
     /// The items of the lists that are not complete yet.
-    items: SmallVec<[Value; AT_ONCE]>,
+    items: Vec<Value>,
     /// The last string that held escapes, without them.
     unescaped: Vec<u8>,
     /// The last object whose class and beginning have a hash that ends like this. Where two get in each other's way, one is
     /// read again.
-    known: Vec<Option<Known<'a>>>,
+    known: Vec<Option<Known>>,
     hashes: DefaultHashBuilder,
     /// How often a known object was looked for, and found.
     looked: usize,
@@ -207,66 +220,98 @@ impl<'a> Reader<'a, '_> {
         // There are as many places as a power of two.
         let place = usize::try_from(hash).unwrap_or_default() & (self.known.len() - 1);
         self.looked += 1;
-        if let Some(known) = &self.known[place]
+        if let Some(known) = self.known[place]
             && known.class == class
-            && rest.starts_with(known.text)
+            && rest.starts_with(known.text(self.text))
         {
+            let len = known.len.get() as usize;
             self.found += 1;
-            self.skipped += known.text.len();
-            self.parser.read.eat(known.text.len() - 1);
+            self.skipped += len;
+            self.parser.read.eat(len - 1);
             self.data.share(known.object);
             return Ok(Value::Object(known.object));
         }
         let object = self.new_object(shape)?;
-        self.known[place] = Some(Known { class, text: &rest[..self.parser.offset() - start], object });
+        self.known[place] = Known::new(class, object, start, self.parser.offset());
         Ok(Value::Object(object))
     }
 
     fn new_object(&mut self, shape: &Shape) -> Read<ObjectId> {
         self.enter()?;
-        let (start, mut next, mut is_first) = (self.fields.len(), 0, true);
+        let start = self.fields.len();
+        let (mut next, mut is_first) = (0, true);
         loop {
-            // Most servers write the fields as they were asked for. What stands before the first is a brace, no comma.
-            let here = self.parser.offset();
-            let from = self.text.as_bytes().get(here - usize::from(is_first)..).unwrap_or_default();
-            let goes_on = is_first || from.first() == Some(&b',');
-            let expected = shape.at(next).filter(|field| goes_on && field.begins(from));
-            let field = if let Some(field) = expected {
-                next += 1;
-                self.parser.read.eat(field.prefix.len() - usize::from(is_first));
-                expected
-            } else {
-                let mut first = self.token()?;
-                if first == b'}' {
-                    break;
-                }
-                if !is_first {
-                    self.expect(first, b',')?;
-                    first = self.token()?;
-                }
-                self.expect(first, b'"')?;
-                let key = self.parser.parse_str(&mut self.unescaped)?;
-                let field = shape.find(&key, &mut next);
-                let colon = self.token()?;
-                self.expect(colon, b':')?;
-                field
-            };
+            self.expected(shape, &mut next, &mut is_first)?;
+            let mut first = self.token()?;
+            if first == b'}' {
+                break;
+            }
+            if !is_first {
+                self.expect(first, b',')?;
+                first = self.token()?;
+            }
             is_first = false;
-            let first = self.token()?;
-            let value = match field.map(|field| &field.form) {
-                Some(Form::Leaf) => self.leaf(first)?,
-                Some(Form::Object(shape)) => self.composite(first, shape)?,
-                Some(Form::Any) if first == b'n' => self.scalar(first)?,
-                Some(Form::Any) | None => self.any(first)?,
-            };
-            if let Some(field) = field {
-                self.fields.push(Field { name: field.name, value });
+            self.expect(first, b'"')?;
+            let key = self.parser.parse_str(&mut self.unescaped)?;
+            let field = shape.find(&key, &mut next);
+            let first = self.after_colon()?;
+            match field {
+                Some(field) => self.field(field, first)?,
+                None => drop(self.any(first)?),
             }
         }
         self.depth -= 1;
         let object = self.data.add_object(&self.fields[start..]);
         self.fields.truncate(start);
         Ok(object)
+    }
+
+    /// Reads the fields of an object from `next` on while they are there as they were asked for, and as most servers write
+    /// them.
+    fn expected(&mut self, shape: &Shape, next: &mut usize, is_first: &mut bool) -> Read<()> {
+        for field in shape.from(*next) {
+            // What stands before the first field is a brace, no comma.
+            let from = self.text.as_bytes().get(self.parser.offset() - usize::from(*is_first)..).unwrap_or_default();
+            if !(field.begins(from) && (*is_first || from[0] == b',')) {
+                break;
+            }
+            self.parser.read.eat(field.prefix.len() - usize::from(*is_first));
+            (*next, *is_first) = (*next + 1, false);
+            match (&field.form, from.get(field.prefix.len())) {
+                (Form::Leaf, Some(b'"' | b'0'..=b'9' | b'-' | b't' | b'f')) => {
+                    let value = self.simple()?;
+                    self.fields.push(Field { name: field.name, value });
+                }
+                _ => {
+                    let first = self.token()?;
+                    self.field(field, first)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A scalar that is not null.
+    fn simple(&mut self) -> Read<Value> {
+        let (text, status) = self.parser.skip_one(true)?;
+        if status == ParseStatus::HasEscaped {
+            // What stands behind the backslashes was passed over.
+            self.parser.read.backward(text.len() - 1);
+            self.parser.parse_str(&mut self.unescaped)?;
+        }
+        let end = self.parser.offset();
+        Ok(self.id.piece(end - text.len(), end))
+    }
+
+    fn field(&mut self, field: &Expected, first: u8) -> Read<()> {
+        let value = match &field.form {
+            Form::Leaf => self.leaf(first)?,
+            Form::Object(shape) => self.composite(first, shape)?,
+            Form::Any if first == b'n' => self.scalar(first)?,
+            Form::Any => self.any(first)?,
+        };
+        self.fields.push(Field { name: field.name, value });
+        Ok(())
     }
 
     fn list(&mut self, item: impl Fn(&mut Self, u8) -> Read<Value>) -> Read<Value> {

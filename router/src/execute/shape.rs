@@ -2,7 +2,7 @@
 
 use super::likeness::Class;
 use super::names::{Name, Names, TYPENAME};
-use super::projection::prefix;
+use super::page::prefix;
 use hive_router_query_planner::ast::fragment::FragmentDefinition;
 use hive_router_query_planner::ast::selection_item::SelectionItem;
 use hive_router_query_planner::ast::selection_set::SelectionSet;
@@ -133,9 +133,9 @@ impl Shape {
         })
     }
 
-    /// The field at this position.
-    pub(super) fn at(&self, position: usize) -> Option<&Expected> {
-        self.fields.get(position)
+    /// The fields from this position on.
+    pub(super) fn from(&self, position: usize) -> &[Expected] {
+        self.fields.get(position..).unwrap_or_default()
     }
 
     /// The field with this key. `next` is where it is expected: after the one that was found before.

@@ -4,19 +4,19 @@
 
 use super::data::{Data, List, ObjectId, Value};
 use super::failure::{Failure, Failures, misfit};
+use super::page::Page;
 use super::path::Element;
 use super::projection::{Definition, Field, Kind, Selection, Wrapping};
 use crate::error::{Code, GraphQLError};
 use crate::operation::Denied;
 use serde_json::value::RawValue;
 use std::collections::HashSet;
-use std::ops::Range;
 
 /// So many written values are remembered at most.
 const MAX_COPIES: usize = 4096;
 
 pub(super) struct Writer<'w> {
-    pub(super) out: Vec<u8>,
+    pub(super) out: Page,
     /// How large it may become, in bytes.
     pub(super) max_size: usize,
     pub(super) data: &'w Data,
@@ -40,23 +40,30 @@ pub(super) struct Writer<'w> {
     explained: usize,
 }
 
-/// How a value is written.
+/// How a value is written: as by every field of one number, or as by one field alone, in its place.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Manner {
-    /// As by every field of this number.
-    Alike(usize),
-    /// As by the field whose type is at this address, in its place.
-    Here(usize),
+struct Manner(u64);
+
+impl Manner {
+    fn alike(number: usize) -> Self {
+        Self(2 * number as u64)
+    }
+
+    /// No type lies at an odd address.
+    fn here(kind: &Kind) -> Self {
+        Self(std::ptr::from_ref(kind).addr() as u64 | 1)
+    }
 }
 
-/// A value that was written, for others to copy.
-#[derive(Clone)]
+/// A value that was written, for others to copy. Kept small: many are looked up.
+#[derive(Clone, Copy)]
 struct Copied {
     value: Value,
     manner: Manner,
-    /// What stands there of it, unless something was cut off since: how much had been by then is `cut`.
-    range: Range<usize>,
-    cut: usize,
+    /// Where it stands, unless something was cut off since: how much had been by then is `cut`.
+    start: u32,
+    len: u32,
+    cut: u32,
 }
 
 /// What a field writes.
@@ -78,10 +85,10 @@ pub(super) enum Stop {
 type Written = Result<(), Stop>;
 
 impl<'w> Writer<'w> {
-    /// A writer of this data that has written nothing yet.
-    pub(super) fn new(data: &'w Data, failures: &'w mut Failures, interfaces: &'w HashSet<String>) -> Self {
+    /// A writer of this data, for this page.
+    pub(super) fn new(out: Page, data: &'w Data, failures: &'w mut Failures, interfaces: &'w HashSet<String>) -> Self {
         Self {
-            out: Vec::new(),
+            out,
             max_size: usize::MAX,
             data,
             holds: Vec::new(),
@@ -106,11 +113,12 @@ impl<'w> Writer<'w> {
             for (index, field) in selection.fields.iter().enumerate() {
                 if is_simple
                     && field.is_plain
-                    && let Some(json) = self.data.get(object, field.name).and_then(|value| self.data.json(value))
-                    && is_leaf(&Kind::BuiltIn, json)
+                    && let Some(value) = self.data.get_near(object, field.name, &field.place)
+                    && let Some(json) = self.data.piece(value)
+                    && is_leaf(&Kind::BuiltIn, json.text())
                 {
-                    self.out.extend_from_slice(&field.prefix[usize::from(is_first)..]);
-                    self.out.extend_from_slice(json);
+                    self.out.piece(field.prefix.piece(is_first));
+                    self.out.piece(json);
                     is_first = false;
                     continue;
                 }
@@ -127,7 +135,7 @@ impl<'w> Writer<'w> {
                     }
                 };
                 // The comma before the first field is left out.
-                self.out.extend_from_slice(&field.prefix[usize::from(is_first)..]);
+                self.out.piece(field.prefix.piece(is_first));
                 is_first = false;
                 let alone = [&field.children];
                 let children = together.as_deref().unwrap_or(&alone);
@@ -171,14 +179,17 @@ impl<'w> Writer<'w> {
         match kind {
             Kind::Typename => {
                 if let Some(name) = typename {
-                    write_plain(name, &mut self.out);
+                    // It is a name, so that nothing of it has to be escaped.
+                    self.out.push(b'"');
+                    self.out.text(name.as_bytes());
+                    self.out.push(b'"');
                     return Ok(());
                 }
                 self.at(field, |writer| writer.null(false))
             }
             Kind::Introspection => {
                 let answer = self.introspection.iter().find_map(|(key, answer)| (*key == field.key).then_some(answer));
-                self.out.extend_from_slice(answer.map_or("null", |answer| answer.get()).as_bytes());
+                self.out.text(answer.map_or("null", |answer| answer.get()).as_bytes());
                 Ok(())
             }
             _ => {
@@ -187,7 +198,7 @@ impl<'w> Writer<'w> {
                 {
                     return self.at(field, |writer| writer.deny(denied, wrapping.is_nullable()));
                 }
-                let found = self.data.get_shared(object, field.name);
+                let found = self.data.get_shared_near(object, field.name, &field.place);
                 if let (Some((value, _)), Wrapping::Named { .. }) = (found, wrapping)
                     && let Some(json) = self.data.json(value).filter(|json| is_leaf(kind, json))
                 {
@@ -211,11 +222,7 @@ impl<'w> Writer<'w> {
 
     /// How a field writes a value of this type. What is denied is denied in its place.
     fn manner(&self, field: &Field, kind: &Kind) -> Manner {
-        if self.denied.is_empty() && !field.narrows() {
-            Manner::Alike(field.manner)
-        } else {
-            Manner::Here(std::ptr::from_ref(kind).addr())
-        }
+        if self.denied.is_empty() && !field.narrows() { Manner::alike(field.manner) } else { Manner::here(kind) }
     }
 
     /// Writes something at the place of a field.
@@ -234,19 +241,22 @@ impl<'w> Writer<'w> {
         }
         // There are as many places as a power of two.
         let place = value.number() & (self.written.len() - 1);
-        if let Some(Copied { value: known, manner, range, cut }) = &self.written[place]
-            && (*known, *manner, *cut) == (value, target.manner, self.cut)
+        if let Some(Copied { value: known, manner, start, len, cut }) = self.written[place]
+            && (known, manner, cut as usize) == (value, target.manner, self.cut)
         {
-            let range = range.clone();
-            self.fits(range.len())?;
-            self.out.extend_from_within(range);
+            let (start, len) = (start as usize, len as usize);
+            self.fits(len)?;
+            self.out.again(start..start + len);
             return Ok(());
         }
         let (start, explained) = (self.out.len(), self.explained);
         write(self)?;
         if self.explained == explained {
-            let range = start..self.out.len();
-            self.written[place] = Some(Copied { value, manner: target.manner, range, cut: self.cut });
+            let (len, cut) = (self.out.len() - start, self.cut);
+            // What is so large is refused sooner or later.
+            if let (Ok(start), Ok(len), Ok(cut)) = (start.try_into(), len.try_into(), cut.try_into()) {
+                self.written[place] = Some(Copied { value, manner: target.manner, start, len, cut });
+            }
         }
         Ok(())
     }
@@ -324,7 +334,7 @@ impl<'w> Writer<'w> {
     }
 
     fn leaf(&mut self, json: &[u8]) -> Written {
-        self.out.extend_from_slice(json);
+        self.out.text(json);
         Ok(())
     }
 
@@ -348,7 +358,7 @@ impl<'w> Writer<'w> {
     /// Takes back what was written from here on.
     fn cut(&mut self, start: usize) {
         self.cut += self.out.len() - start;
-        self.out.truncate(start);
+        self.out.cut(start);
     }
 
     /// The type that an object says it has; perhaps only by the name that the client asked it by.
@@ -410,7 +420,7 @@ impl<'w> Writer<'w> {
         if !nullable {
             return Err(Stop::Nulled);
         }
-        self.out.extend_from_slice(b"null");
+        self.out.text(b"null");
         self.fits(0)
     }
 

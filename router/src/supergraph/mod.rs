@@ -21,6 +21,7 @@ pub use compose::compose;
 pub use live::{Config, Live, Problem, Reason, Source, Status, compose_now, keep};
 
 use crate::error::Error;
+use crate::execute::Pages;
 use crate::operation;
 use crate::panics;
 use crate::transport::Subgraph;
@@ -64,6 +65,8 @@ pub struct Supergraph {
     pub overrides: operation::Overrides,
     /// The operations prepared so far.
     pub operations: operation::Cache,
+    /// What answers are written on.
+    pub pages: Pages,
 }
 
 impl Supergraph {
@@ -94,7 +97,19 @@ impl Supergraph {
         let overrides = operation::Overrides::new(&planner.supergraph, &[]);
         let operations = operation::Cache::default();
         let entries = OnceLock::new();
-        Ok(Self { sdl, api, planner, required, entries, subgraphs, authorization, inputs, overrides, operations })
+        Ok(Self {
+            sdl,
+            api,
+            planner,
+            required,
+            entries,
+            subgraphs,
+            authorization,
+            inputs,
+            overrides,
+            operations,
+            pages: Pages::default(),
+        })
     }
 
     /// Where plans can begin besides the roots. Blocks for as long as a planner takes to start if it is the first time;

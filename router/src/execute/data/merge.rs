@@ -16,14 +16,14 @@ enum Place {
 impl Data {
     /// Another object with the same values, and so on below. It has no parts yet.
     pub(in crate::execute) fn duplicate(&mut self, object: ObjectId) -> ObjectId {
-        let Object { len, .. } = self.objects[object.index()];
+        let Object { len, names, .. } = self.objects[object.index()];
         let start = self.fields.len();
         self.fields.extend_from_within(self.objects[object.index()].fields());
         for index in start..start + len as usize {
             self.fields[index].value = self.duplicate_value(self.fields[index].value);
         }
         // What is below has been added behind: the fields stand together.
-        self.push(Object { start: narrow(start), len, part: None, shared: false })
+        self.push(Object { start: narrow(start), len, part: None, shared: false, names })
     }
 
     fn duplicate_value(&mut self, value: Value) -> Value {
@@ -45,7 +45,10 @@ impl Data {
         let Some(index) = self.own(object, from) else { return };
         match self.own(object, to) {
             Some(known) => self.fields[known].value = self.fields[index].value,
-            None => self.fields[index].name = to,
+            None => {
+                self.fields[index].name = to;
+                self.objects[object.index()].names |= to.bit();
+            }
         }
     }
 
@@ -75,9 +78,11 @@ impl Data {
     }
 
     fn merge(&mut self, target: ObjectId, source: ObjectId, interfaces: &HashSet<String>) {
-        let lent = self.objects[source.index()].shared;
-        let mut brings = false;
-        for index in self.objects[source.index()].fields() {
+        let Object { shared: lent, names, .. } = self.objects[source.index()];
+        // Most often an answer brings nothing that is known.
+        let mut brings = self.objects[target.index()].names & names == 0;
+        let fields = if brings { 0..0 } else { self.objects[source.index()].fields() };
+        for index in fields {
             let Field { name, value } = self.fields[index];
             let Some(place) = self.place(target, name) else {
                 brings = true;
@@ -98,8 +103,11 @@ impl Data {
             }
         }
         if brings {
-            self.parts.push(Part { object: source, older: self.objects[target.index()].part });
-            self.objects[target.index()].part = NonZero::new(narrow(self.parts.len())).map(PartId);
+            let Object { part: older, .. } = self.objects[target.index()];
+            self.parts.push(Part { object: source, older });
+            let target = &mut self.objects[target.index()];
+            target.part = NonZero::new(narrow(self.parts.len())).map(PartId);
+            target.names |= names;
         }
     }
 
@@ -166,9 +174,9 @@ impl Data {
             }
             self.objects[object.index()].shared |= self.objects[part.index()].shared;
         }
-        let Object { shared, .. } = self.objects[object.index()];
         let len = narrow(self.fields.len() - start);
-        self.objects[object.index()] = Object { start: narrow(start), len, part: None, shared };
+        let whole = &mut self.objects[object.index()];
+        *whole = Object { start: narrow(start), len, part: None, ..*whole };
     }
 
     fn place(&self, object: ObjectId, name: Name) -> Option<Place> {
