@@ -45,6 +45,8 @@ enum Item {
 struct Plain {
     types: Option<Types>,
     fields: Vec<PlainField>,
+    /// Whether `__typename` is among the fields.
+    tells_type: bool,
 }
 
 #[derive(Debug)]
@@ -128,12 +130,14 @@ impl Plain {
             }
             Item::Field { .. } | Item::On(..) => None,
         });
-        Some(Self { types, fields: fields.collect::<Option<_>>()? })
+        let fields = fields.collect::<Option<Vec<_>>>()?;
+        let tells_type = fields.iter().any(|field| field.name == Name::TYPENAME);
+        Some(Self { types, fields, tells_type })
     }
 
     /// As [`Representation::write`]; nothing if some field is no scalar. What was written before that stays.
     fn write(&self, data: &Data, object: ObjectId, out: &mut Vec<u8>) -> Option<bool> {
-        if self.types.as_ref().is_some_and(|types| !types.allow(data, object)) {
+        if !self.tells_type && self.types.as_ref().is_some_and(|types| !types.allow(data, object)) {
             return Some(false);
         }
         let (start, mut known) = (out.len(), false);
@@ -144,10 +148,14 @@ impl Plain {
                 Some(Value::Null) | None => return Some(false),
                 Some(Value::List(_) | Value::Object(_)) => return None,
             };
-            if field.name == Name::TYPENAME && !json.text().starts_with(b"\"") {
-                return Some(false);
+            if field.name != Name::TYPENAME {
+                known |= json.text() != b"null";
+            } else {
+                let [b'"', name @ .., b'"'] = json.text() else { return Some(false) };
+                if self.types.as_ref().is_some_and(|types| !types.contains(name)) {
+                    return Some(false);
+                }
             }
-            known |= field.name != Name::TYPENAME && json.text() != b"null";
             field.prefix.piece(false).append(out);
             json.append(out);
         }

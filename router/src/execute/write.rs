@@ -117,8 +117,7 @@ impl<'w> Writer<'w> {
                     && let Some(json) = self.data.piece(value)
                     && is_leaf(&Kind::BuiltIn, json.text())
                 {
-                    self.out.piece(field.prefix.piece(is_first));
-                    self.out.piece(json);
+                    self.out.pieces(field.prefix.piece(is_first), json);
                     is_first = false;
                     continue;
                 }
