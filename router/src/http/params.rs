@@ -140,6 +140,27 @@ mod tests {
     }
 
     #[test]
+    fn documents_are_read_whole() {
+        let read = |body: &str| match from_body(body.as_bytes(), 0) {
+            Ok(Params::One(request)) => Ok(request.query),
+            Ok(Params::Batch(_)) => panic!("one"),
+            Err(error) => Err(error.message),
+        };
+        assert_eq!(read(r#"{"query":"{\n\ta(b:\"\u00e9\ud83d\ude00\\\")}"}"#), Ok(Some("{\n\ta(b:\"é😀\\\")}".into())));
+        assert_eq!(read(r#"{"query": null, "documentId": "a"}"#), Ok(None));
+        for (wrong, why) in [
+            (r#"{"query": 1}"#, "expected a string"),
+            (r#"{"query": {"a": "b"}}"#, "expected a string"),
+            (r#"{"query": "\ud83d"}"#, "end of hex escape"),
+            (r#"{"query": "a", "query": "b"}"#, "duplicate field"),
+        ] {
+            let error = read(wrong).unwrap_err();
+            assert!(error.contains(why), "{wrong}: {error}");
+        }
+        assert!(from_body(b"{\"query\": \"\xff\"}", 0).is_err());
+    }
+
+    #[test]
     fn batches_are_bounded() {
         let batch = |length: usize| format!("[{}]", vec![r#"{"query":"{a}"}"#; length].join(","));
         assert!(matches!(from_body(batch(2).as_bytes(), 2), Ok(Params::Batch(batch)) if batch.len() == 2));
