@@ -3,9 +3,7 @@
 use crate::rate::RateLimit;
 use hansa_token::Claims;
 use http::HeaderMap;
-use serde::de::Error;
-use serde::{Deserialize, Deserializer};
-use serde_json::value::RawValue;
+use serde::Deserialize;
 use std::net::IpAddr;
 use std::sync::Arc;
 use tokio::sync::watch;
@@ -15,7 +13,7 @@ use tokio::sync::watch;
 #[serde(rename_all = "camelCase", expecting = "an object with the member query")]
 pub struct GraphQLRequest {
     /// The document; may be absent only if another member names it.
-    #[serde(default, deserialize_with = "long_text")]
+    #[serde(default)]
     pub query: Option<String>,
     /// The id of a document that the router knows.
     #[serde(default, alias = "doc_id", alias = "id")]
@@ -29,16 +27,6 @@ pub struct GraphQLRequest {
     /// Protocol extensions.
     #[serde(default)]
     pub extensions: Option<serde_json::Map<String, serde_json::Value>>,
-}
-
-/// A text, or null. It may be long and has a backslash before each new line, which takes serde_json some time.
-fn long_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
-    let read = |raw: Box<RawValue>| {
-        // The one is faster, the other says better what is wrong.
-        let text = sonic_rs::from_str(raw.get()).or_else(|_| serde_json::from_str(raw.get()));
-        text.map_err(D::Error::custom)
-    };
-    Option::deserialize(deserializer)?.map(read).transpose()
 }
 
 impl GraphQLRequest {
