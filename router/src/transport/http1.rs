@@ -52,7 +52,7 @@ type Ask =
 /// Opens connections.
 struct Open(Connector);
 
-/// A connection that is pooled.
+/// A place in the pool.
 struct Pooled {
     /// Nothing while it is in use, and when it has been given up.
     line: Option<Box<Line>>,
@@ -60,6 +60,7 @@ struct Pooled {
     was_used: bool,
 }
 
+/// A connection, and what drives it.
 struct Line {
     sender: SendRequest<Full<Bytes>>,
     driver: Driver,
@@ -67,6 +68,7 @@ struct Line {
 
 struct Driver {
     connection: Connection<Stream, Full<Bytes>>,
+    has_ended: bool,
     /// The time limit of the fetch at hand. It is put off for the next one, which costs less than a new one.
     clock: Pin<Box<Sleep>>,
     calls: Arc<Calls>,
@@ -124,7 +126,7 @@ fn ask(connector: Connector, url: Uri) -> Ask {
     let swept = Arc::downgrade(&pool);
     tokio::spawn(async move {
         while let Some(pool) = swept.upgrade() {
-            locked(&pool).retain(|pooled| pooled.line.is_some() && std::mem::take(&mut pooled.was_used));
+            locked(&pool).retain(Pooled::is_worth_it);
             drop(pool);
             tokio::time::sleep(IDLE).await;
         }
@@ -189,7 +191,7 @@ impl Line {
         };
         if !sender.is_ready() {
             // It finds out that the answer is complete.
-            drop(driver.connection.poll_unpin(&mut Context::from_waker(&driver.waker)));
+            driver.go_on();
         }
         driver.calls.task.take();
         let is_kept = sender.is_ready() && !is_large;
@@ -203,11 +205,16 @@ fn released(body: Bytes) -> Bytes {
 }
 
 impl Driver {
+    /// Has the connection do what it can do now.
+    fn go_on(&mut self) {
+        let mut context = Context::from_waker(&self.waker);
+        self.has_ended = self.has_ended || self.connection.poll_unpin(&mut context).is_ready();
+    }
+
     /// Does what waits for the connection, unless the time is over before.
     fn drive<T>(&mut self, mut work: Pin<&mut impl Future<Output = T>>) -> impl Future<Output = Result<T, FetchError>> {
-        let mut has_ended = false;
         poll_fn(move |cx| {
-            let Self { connection, clock, calls, waker } = self;
+            let Self { connection, has_ended, clock, calls, waker } = self;
             calls.task.register(cx.waker());
             calls.is_at_it.store(true, Ordering::SeqCst);
             let (mut outcome, mut inner) = (Poll::Pending, Context::from_waker(waker));
@@ -217,7 +224,7 @@ impl Driver {
                 if outcome.is_ready() {
                     break;
                 }
-                has_ended = has_ended || connection.poll_unpin(&mut inner).is_ready();
+                *has_ended = *has_ended || connection.poll_unpin(&mut inner).is_ready();
                 if !calls.missed.load(Ordering::SeqCst) {
                     break;
                 }
@@ -263,9 +270,21 @@ impl Service<Uri> for Open {
             let (sender, connection) = Builder::new().writev(false).handshake(opening.await?).await?;
             let calls = Arc::<Calls>::default();
             let waker = Waker::from(calls.clone());
-            let driver = Driver { connection, clock: Box::pin(sleep_until(Instant::now())), calls, waker };
+            let clock = Box::pin(sleep_until(Instant::now()));
+            let driver = Driver { connection, has_ended: false, clock, calls, waker };
             Ok(Pooled { line: Some(Box::new(Line { sender, driver })), was_used: true })
         })
+    }
+}
+
+impl Pooled {
+    /// Whether it is open, and was used since this was asked last.
+    fn is_worth_it(&mut self) -> bool {
+        let is_open = self.line.as_mut().is_some_and(|line| {
+            line.driver.go_on();
+            !line.driver.has_ended
+        });
+        is_open && std::mem::take(&mut self.was_used)
     }
 }
 
