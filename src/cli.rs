@@ -2,6 +2,7 @@
 
 use crate::{admin, config::Config, contract, health, process, registry, telemetry};
 use clap::{Args, Parser, Subcommand};
+use hansa_router::supergraph::apart;
 use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
 
 /// Hansa: a federated GraphQL backend in one binary.
@@ -43,6 +44,9 @@ enum Command {
         #[command(flatten)]
         place: Place,
     },
+    /// Compose what might end the process that wants it.
+    #[command(name = apart::ARGUMENT, hide = true)]
+    ComposeApart,
     /// Bring databases up to date and stop.
     Migrate {
         /// Which services; all by default.
@@ -123,6 +127,7 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         if let Some(data) = &place.data {
             config.data.clone_from(data);
         }
+        config.router.supergraph.composer = std::env::current_exe().ok();
         config.validate()?;
         anyhow::Ok(config)
     };
@@ -146,6 +151,7 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
             telemetry.follow(process::router_alone(config, supergraph)).await?;
         }
         Command::Compose { place } => println!("{}", process::compose(&load(&place)?).await?.trim_end()),
+        Command::ComposeApart => apart::serve(std::io::stdin().lock(), std::io::stdout().lock())?,
         Command::Migrate { services, place } => {
             let config = load(&place)?;
             telemetry::start(&config, "hansa-migrate")?;

@@ -111,6 +111,56 @@ async fn a_federation_is_composed_served_and_swapped() {
     assert_eq!(router.terminate().await, Some(0));
 }
 
+/// A key field that requires what only the keys lead to: the composer's recursion has no end over these.
+const ENDLESS: [&str; 4] = [
+    "type Query { t: T } type T @key(fields: \"id\") { id: ID! @shareable x: Int @requires(fields: \"y\") y: Int @external }",
+    "type T @key(fields: \"id\") { id: ID! @shareable y: Int @shareable }",
+    "type T @key(fields: \"id\") { id: ID! @shareable k: ID! @shareable @requires(fields: \"x\") x: Int @external }",
+    "type T @key(fields: \"k\") { k: ID! @shareable y: Int @shareable }",
+];
+
+#[tokio::test]
+async fn nothing_that_is_composed_ends_the_process() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |subgraphs: &[&str]| {
+        let mut settings = String::new();
+        for (number, sdl) in subgraphs.iter().enumerate() {
+            let file = format!("s{number}.graphql");
+            let link = LINK.replace("\"@key\"", "\"@key\", \"@external\", \"@requires\"");
+            std::fs::write(folder.path().join(&file), link + sdl).unwrap();
+            settings +=
+                &format!("[router.federation.subgraphs.s{number}]\nurl = \"http://127.0.0.1:9\"\nsdl = \"{file}\"\n");
+        }
+        std::fs::write(folder.path().join("federation.toml"), settings + "[router.supergraph]\npoll_seconds = 1\n")
+            .unwrap();
+    };
+    // A key that requires something and yet composes.
+    let good =
+        [ENDLESS[0], "type T @key(fields: \"id\") @key(fields: \"x\") { id: ID! @shareable x: Int @external y: Int }"];
+    write(&good);
+    let composed = hansa(Path::new("/"), &["compose", "--config", &config(folder.path())]).await;
+    let supergraph = String::from_utf8(composed.stdout).unwrap();
+    assert!(composed.status.success() && supergraph.contains("join__Graph"), "{supergraph}");
+
+    write(&ENDLESS);
+    let failed = hansa(Path::new("/"), &["compose", "--config", &config(folder.path())]).await;
+    let said = String::from_utf8(failed.stderr).unwrap();
+    assert_eq!(failed.status.code(), Some(1), "{said}");
+    assert!(said.contains("KEY_REQUIRES_CIRCULAR") && said.contains("T.k"), "{said}");
+
+    // Nor does it end one that runs.
+    write(&["type Query { t: Int }", "type Query { u: Int }", "type Query { v: Int }", "type Query { w: Int }"]);
+    let arguments = ["router", "--config", &config(folder.path())];
+    let settings = Settings::from([("HANSA_PLAYGROUND__ENABLED".to_owned(), "false".to_owned())]);
+    let router = Hansa::start(&arguments, &folder.path().join("data"), &settings).await;
+    eventually("a supergraph", async || is_ready(&router.url).await.then_some(())).await;
+    write(&ENDLESS);
+    let says = || router.output().iter().any(|line| line.contains("KEY_REQUIRES_CIRCULAR"));
+    eventually("the error", async || says().then_some(())).await;
+    assert_eq!(data(&router.url, None, "{ __typename }", json!({})).await["__typename"], "Query");
+    assert_eq!(router.terminate().await, Some(0));
+}
+
 /// The key pair of RFC 8037, appendix A.
 const PRIVATE: &str = "nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A";
 const PUBLIC: &str = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo";

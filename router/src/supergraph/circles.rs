@@ -31,6 +31,28 @@ pub(super) fn problems(sdls: &[SubgraphSdl], subgraphs: &[Subgraph]) -> Vec<Stri
     problems
 }
 
+/// The fields of keys that require something, as `Type.field`: the composer may go round in circles over them.
+pub(super) fn keys_that_require(subgraphs: &[Subgraph]) -> Vec<String> {
+    let requirements = requirements(subgraphs);
+    let mut fields = BTreeSet::new();
+    for (ty, directives) in subgraphs.iter().flat_map(|subgraph| &subgraph.document.definitions).filter_map(keyed) {
+        let names = directives.iter().flat_map(key).map(|field| (ty.clone(), field));
+        fields.extend(names.filter(|coordinate| requirements.contains_key(coordinate)));
+    }
+    fields.into_iter().map(|(ty, field)| format!("{ty}.{field}")).collect()
+}
+
+/// What may have keys: its name and its directives.
+fn keyed(definition: &Definition) -> Option<(&String, &Vec<Directive>)> {
+    match definition {
+        Definition::ObjectTypeDefinition(t) => Some((&t.name.value, &t.directives)),
+        Definition::ObjectTypeExtension(t) => Some((&t.name.value, &t.directives)),
+        Definition::InterfaceTypeDefinition(t) => Some((&t.name.value, &t.directives)),
+        Definition::InterfaceTypeExtension(t) => Some((&t.name.value, &t.directives)),
+        _ => None,
+    }
+}
+
 /// Puts keys first that hold fields which require something: the composer tries the last first, and the others lead it into
 /// no circle.
 pub(super) fn order_keys(subgraphs: &mut [Subgraph]) {

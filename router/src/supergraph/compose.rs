@@ -1,9 +1,10 @@
 //! Composition of subgraphs into a supergraph.
 
-use super::{SubgraphSdl, circles, lists, repair, report, requires, sdl};
+use super::{SubgraphSdl, apart, circles, lists, repair, report, requires, sdl};
 use crate::error::Error;
 use crate::panics;
 use federation_composition::{CompositionResult, ServiceDefinition, compose_services};
+use std::path::Path;
 
 /// Composes subgraphs into a supergraph document. Blocks for as long as it computes: tens of milliseconds for twenty
 /// subgraphs, seconds for a hundred.
@@ -11,21 +12,7 @@ use federation_composition::{CompositionResult, ServiceDefinition, compose_servi
 /// # Errors
 /// [`Error::Composition`] says what does not fit, where and in which subgraph.
 pub fn compose(subgraphs: &[SubgraphSdl]) -> Result<String, Error> {
-    let mut prepared = Vec::with_capacity(subgraphs.len());
-    let mut problems = Vec::new();
-    for subgraph in subgraphs {
-        match sdl::prepare(subgraph) {
-            Ok(subgraph) => prepared.push(subgraph),
-            Err(messages) => problems.extend(messages),
-        }
-    }
-    if problems.is_empty() {
-        problems = circles::problems(subgraphs, &prepared);
-        problems.extend(subgraphs.iter().zip(&prepared).flat_map(|(sdl, subgraph)| requires::provided(sdl, subgraph)));
-    }
-    if !problems.is_empty() {
-        return Err(Error::Composition(problems.join("\n")));
-    }
+    let mut prepared = prepare(subgraphs)?;
     circles::order_keys(&mut prepared);
     let service = |(subgraph, prepared): (&SubgraphSdl, &sdl::Subgraph)| {
         ServiceDefinition::new(subgraph.name.as_str(), prepared.document.clone()).with_url(subgraph.url.as_str())
@@ -48,4 +35,29 @@ pub fn compose(subgraphs: &[SubgraphSdl]) -> Result<String, Error> {
         Ok(Err(error)) => Err(Error::Composition(error.to_string())),
         Err(why) => Err(Error::Composition(format!("the composer panicked: {why}"))),
     }
+}
+
+/// The same, in a process of its own where the composer may exhaust the stack: by this program (see [`apart`]), if there
+/// is one.
+pub(super) fn compose_by(program: Option<&Path>, subgraphs: &[SubgraphSdl]) -> Result<String, Error> {
+    let Some(program) = program else { return compose(subgraphs) };
+    let fields = circles::keys_that_require(&prepare(subgraphs)?);
+    if fields.is_empty() { compose(subgraphs) } else { apart::composed(program, subgraphs, &fields) }
+}
+
+/// What the composer gets; or what it need not be asked.
+fn prepare(subgraphs: &[SubgraphSdl]) -> Result<Vec<sdl::Subgraph>, Error> {
+    let mut prepared = Vec::with_capacity(subgraphs.len());
+    let mut problems = Vec::new();
+    for subgraph in subgraphs {
+        match sdl::prepare(subgraph) {
+            Ok(subgraph) => prepared.push(subgraph),
+            Err(messages) => problems.extend(messages),
+        }
+    }
+    if problems.is_empty() {
+        problems = circles::problems(subgraphs, &prepared);
+        problems.extend(subgraphs.iter().zip(&prepared).flat_map(|(sdl, subgraph)| requires::provided(sdl, subgraph)));
+    }
+    if problems.is_empty() { Ok(prepared) } else { Err(Error::Composition(problems.join("\n"))) }
 }

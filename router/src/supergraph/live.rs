@@ -1,6 +1,7 @@
 //! The supergraph in use: kept up to date with its source, swapped atomically, the last good one kept.
 
-use super::{SubgraphSdl, Supergraph, compose, endpoints, link};
+use super::compose::compose_by;
+use super::{SubgraphSdl, Supergraph, endpoints, link};
 use crate::error::Error;
 use crate::telemetry::metrics;
 use crate::transport::{self, Client, Subgraph, Transport};
@@ -43,6 +44,10 @@ pub struct Config {
     pub compose_timeout_seconds: u64,
     /// Where the last good supergraph is kept, so that a router starts while its subgraphs are down.
     pub cache: Option<PathBuf>,
+    /// The program that composes in a process of its own what might end this one; see [`apart`](super::apart). Not a setting:
+    /// whoever embeds the router knows it. Without one, all is composed here.
+    #[serde(skip)]
+    pub composer: Option<PathBuf>,
     /// The labels of `@override(label:)` that are in force. `percent(N)` is not named: it is drawn for each operation.
     pub override_labels: Vec<String>,
 }
@@ -54,6 +59,7 @@ impl Default for Config {
             fetch_timeout_seconds: 10,
             compose_timeout_seconds: 120,
             cache: None,
+            composer: None,
             override_labels: Vec::new(),
         }
     }
@@ -201,8 +207,13 @@ impl Keeper {
             Source::Compose(subgraphs) => match fetch_all(&subgraphs, &self.config).await {
                 Ok(sdls) => {
                     let from = digest_of(&sdls);
-                    let cache = self.config.cache.clone();
-                    self.renew(from.clone(), move || from_subgraphs(&sdls, subgraphs, cache.as_deref(), &from)).await
+                    let digest = from.clone();
+                    let (cache, composer) = (self.config.cache.clone(), self.config.composer.clone());
+                    let make = move || {
+                        let compose = || compose_by(composer.as_deref(), &sdls);
+                        from_subgraphs(compose, subgraphs, cache.as_deref(), &from)
+                    };
+                    self.renew(digest, make).await
                 }
                 Err(error) => {
                     self.start_from_cache(subgraphs).await;
@@ -291,9 +302,11 @@ async fn fetch_all(subgraphs: &[Arc<Subgraph>], config: &Config) -> Result<Vec<S
 /// [`Error::Composition`] what does not fit.
 pub async fn compose_now(subgraphs: &[Arc<Subgraph>], config: &Config) -> Result<String, Error> {
     let sdls = fetch_all(subgraphs, config).await.map_err(Error::Supergraph)?;
-    let subgraphs = subgraphs.to_vec();
-    let composing =
-        tokio::task::spawn_blocking(move || Supergraph::new(compose(&sdls)?, subgraphs).map(|composed| composed.sdl));
+    let (subgraphs, composer) = (subgraphs.to_vec(), config.composer.clone());
+    let composing = tokio::task::spawn_blocking(move || {
+        let composed = compose_by(composer.as_deref(), &sdls)?;
+        Supergraph::new(composed, subgraphs).map(|composed| composed.sdl)
+    });
     composing.await.map_err(|_| Error::Supergraph("composing panicked; the log says where".into()))?
 }
 
@@ -355,7 +368,7 @@ fn from_document(sdl: String, transport: &transport::Config) -> Result<Supergrap
 
 /// A supergraph from subgraphs: composed, unless the cache holds what composition gave for the same before.
 fn from_subgraphs(
-    sdls: &[SubgraphSdl],
+    compose: impl FnOnce() -> Result<String, Error>,
     subgraphs: Vec<Arc<Subgraph>>,
     cache: Option<&Path>,
     from: &str,
@@ -365,7 +378,7 @@ fn from_subgraphs(
     if let Some(sdl) = cached {
         return Supergraph::new(sdl, subgraphs);
     }
-    let supergraph = Supergraph::new(header + &compose(sdls)?, subgraphs)?;
+    let supergraph = Supergraph::new(header + &compose()?, subgraphs)?;
     if let Some(path) = cache
         && let Err(error) = replace_file(path, &supergraph.sdl)
     {

@@ -1,5 +1,6 @@
 //! Where the schema comes from: composition, the schema that clients see, and the planner over it.
 
+pub mod apart;
 mod api;
 mod circles;
 mod compose;
@@ -29,11 +30,12 @@ use entry::Entries;
 use hive_router_query_planner::planner::Planner;
 use hive_router_query_planner::utils::parsing::safe_parse_schema;
 use required::Required;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
 /// What one subgraph says its schema is.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Deserialize, Serialize)]
 pub struct SubgraphSdl {
     /// The subgraph's name.
     pub name: String,
