@@ -37,17 +37,18 @@ pub(super) fn composed(program: &Path, subgraphs: &[SubgraphSdl], fields: &[Stri
     }
 }
 
-/// Nothing if the program did not come to an end.
+/// Nothing if the program was ended by a signal, as who exhausts the stack is.
 fn ask(program: &Path, subgraphs: &[SubgraphSdl]) -> std::io::Result<Option<Result<String, String>>> {
     let mut command = Command::new(program);
-    command.arg(ARGUMENT).env_clear().stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+    command.arg(ARGUMENT).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
     let mut child = command.spawn()?;
     if let Some(input) = child.stdin.take() {
         serde_json::to_writer(input, subgraphs)?;
     }
     let output = child.wait_with_output()?;
-    if !output.status.success() {
-        return Ok(None);
+    match output.status.code() {
+        None => Ok(None),
+        Some(0) => Ok(Some(serde_json::from_slice(&output.stdout)?)),
+        Some(status) => Err(std::io::Error::other(format!("{ARGUMENT} ended with status {status}"))),
     }
-    Ok(Some(serde_json::from_slice(&output.stdout)?))
 }
