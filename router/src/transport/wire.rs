@@ -38,7 +38,8 @@ const USUAL_HEADERS: usize = 8;
 const PING_INTERVAL: Duration = Duration::from_secs(10);
 const PING_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A pooled HTTP client, for all subgraphs that have nothing of their own. Cheap to clone.
+/// A pooled HTTP client, for all subgraphs that have nothing of their own. Fetches over HTTP/1.1 have connections of their
+/// subgraph's (`http1`), which it says how to open. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Client(Arc<Pools>);
 
