@@ -42,8 +42,8 @@ fn ask(program: &Path, subgraphs: &[SubgraphSdl]) -> std::io::Result<Option<Resu
     let mut command = Command::new(program);
     command.arg(ARGUMENT).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
     let mut child = command.spawn()?;
-    if let Some(input) = child.stdin.take() {
-        serde_json::to_writer(input, subgraphs)?;
+    if let Some(mut input) = child.stdin.take() {
+        input.write_all(&serde_json::to_vec(subgraphs)?)?;
     }
     let output = child.wait_with_output()?;
     match output.status.code() {

@@ -5,7 +5,7 @@
 use super::SubgraphSdl;
 use super::report;
 use super::requires::{Coordinate, Types, field_set, object_fields};
-use super::sdl::{Subgraph, argument};
+use super::sdl::{Composite, Subgraph, argument, composites};
 use graphql_core::{Definition, Directive, Selection, Value};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -35,22 +35,11 @@ pub(super) fn problems(sdls: &[SubgraphSdl], subgraphs: &[Subgraph]) -> Vec<Stri
 pub(super) fn keys_that_require(subgraphs: &[Subgraph]) -> Vec<String> {
     let requirements = requirements(subgraphs);
     let mut fields = BTreeSet::new();
-    for (ty, directives) in subgraphs.iter().flat_map(|subgraph| &subgraph.document.definitions).filter_map(keyed) {
-        let names = directives.iter().flat_map(key).map(|field| (ty.clone(), field));
+    for Composite { name, directives, .. } in subgraphs.iter().flat_map(|subgraph| composites(&subgraph.document)) {
+        let names = directives.iter().flat_map(key).map(|field| (name.to_owned(), field));
         fields.extend(names.filter(|coordinate| requirements.contains_key(coordinate)));
     }
     fields.into_iter().map(|(ty, field)| format!("{ty}.{field}")).collect()
-}
-
-/// What may have keys: its name and its directives.
-fn keyed(definition: &Definition) -> Option<(&String, &Vec<Directive>)> {
-    match definition {
-        Definition::ObjectTypeDefinition(t) => Some((&t.name.value, &t.directives)),
-        Definition::ObjectTypeExtension(t) => Some((&t.name.value, &t.directives)),
-        Definition::InterfaceTypeDefinition(t) => Some((&t.name.value, &t.directives)),
-        Definition::InterfaceTypeExtension(t) => Some((&t.name.value, &t.directives)),
-        _ => None,
-    }
 }
 
 /// Puts keys first that hold fields which require something: the composer tries the last first, and the others lead it into

@@ -12,7 +12,10 @@ use std::path::Path;
 /// # Errors
 /// [`Error::Composition`] says what does not fit, where and in which subgraph.
 pub fn compose(subgraphs: &[SubgraphSdl]) -> Result<String, Error> {
-    let mut prepared = prepare(subgraphs)?;
+    compose_prepared(subgraphs, prepare(subgraphs)?)
+}
+
+fn compose_prepared(subgraphs: &[SubgraphSdl], mut prepared: Vec<sdl::Subgraph>) -> Result<String, Error> {
     circles::order_keys(&mut prepared);
     let service = |(subgraph, prepared): (&SubgraphSdl, &sdl::Subgraph)| {
         ServiceDefinition::new(subgraph.name.as_str(), prepared.document.clone()).with_url(subgraph.url.as_str())
@@ -41,8 +44,9 @@ pub fn compose(subgraphs: &[SubgraphSdl]) -> Result<String, Error> {
 /// is one.
 pub(super) fn compose_by(program: Option<&Path>, subgraphs: &[SubgraphSdl]) -> Result<String, Error> {
     let Some(program) = program else { return compose(subgraphs) };
-    let fields = circles::keys_that_require(&prepare(subgraphs)?);
-    if fields.is_empty() { compose(subgraphs) } else { apart::composed(program, subgraphs, &fields) }
+    let prepared = prepare(subgraphs)?;
+    let fields = circles::keys_that_require(&prepared);
+    if fields.is_empty() { compose_prepared(subgraphs, prepared) } else { apart::composed(program, subgraphs, &fields) }
 }
 
 /// What the composer gets; or what it need not be asked.
